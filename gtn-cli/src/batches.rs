@@ -1,0 +1,123 @@
+//! Real images in the form in which `gtn-core` asks for them.
+
+use crate::config::RunConfig;
+use crate::error::Usage;
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device};
+use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
+use gtn_core::seed::Seed;
+use gtn_data::{Augment, Dataset, DeviceSplit, Split};
+
+/// Images a batch where the batch size decides nothing but speed.
+const JUDGED_AT_ONCE: usize = 256;
+
+/// The shape of a data set's images.
+#[must_use]
+pub fn image_shape(dataset: &Dataset) -> ImageShape {
+    let shape = dataset.shape();
+    ImageShape { channels: shape.channels, height: shape.height, width: shape.width }
+}
+
+/// Shuffled batches of one split, endless.
+#[derive(Debug)]
+pub struct Shuffled {
+    split: DeviceSplit,
+    classes: usize,
+    augment: Augment,
+    seed: Seed,
+}
+
+impl Shuffled {
+    /// Batches of `split` in the order that `seed` draws, `augment` applied to each image.
+    ///
+    /// # Errors
+    /// [`Usage`] when `augment` pads more than there is image, other errors when the device fails.
+    pub fn new(
+        split: &Split,
+        classes: usize,
+        augment: Augment,
+        seed: Seed,
+        device: &Device,
+    ) -> Result<Self> {
+        let split = split.to_device(device, DType::F32)?;
+        let fits = split.shuffled(1, 0).and_then(|batches| batches.augmented(augment));
+        fits.map_err(|error| Usage::error(format!("data.pad: {error}")))?;
+        Ok(Self { split, classes, augment, seed })
+    }
+
+    /// The batches on which a run's meta-loss looks.
+    ///
+    /// # Errors
+    /// As [`Shuffled::new`].
+    pub fn training(config: &RunConfig, dataset: &Dataset, device: &Device) -> Result<Self> {
+        let augment = Augment { pad: config.data.pad, flip: config.data.flip };
+        let seed = Seed(config.recipe.seed).derive("real batches", 0);
+        Self::new(dataset.train(), dataset.classes().len(), augment, seed, device)
+    }
+
+    /// The same images in another order.
+    #[must_use]
+    pub fn reordered(&self, seed: Seed) -> Self {
+        Self { split: self.split.clone(), seed, ..*self }
+    }
+}
+
+impl Batches for Shuffled {
+    fn batch(&self, index: u64, size: usize) -> gtn_core::Result<Batch> {
+        let batch = self.split.shuffled(size, self.seed.0);
+        let batch = batch.and_then(|s| s.augmented(self.augment)?.batch(index));
+        targets(batch.map_err(of_core)?, self.classes)
+    }
+}
+
+/// Images on which learners are judged: all of a split, or as many as will do, spread evenly over it.
+#[derive(Debug)]
+pub struct Judged {
+    split: DeviceSplit,
+    classes: usize,
+    indices: Vec<u32>,
+}
+
+impl Judged {
+    /// At most `limit` images of `split`.
+    ///
+    /// # Errors
+    /// When there are none, or the device fails.
+    pub fn new(
+        split: &Split,
+        name: &str,
+        classes: usize,
+        limit: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        ensure!(
+            !split.is_empty(),
+            "the {name} split is empty, so there is nothing to judge learners by; set data.validation above 0"
+        );
+        // Splits may lie in the order of their classes: every k-th image is a fair sample, the first n are not.
+        let count = split.len().min(limit);
+        let indices = (0..count).map(|i| u32::try_from(i * split.len() / count));
+        let indices = indices.collect::<Result<_, _>>().context("too many images")?;
+        Ok(Self { split: split.to_device(device, DType::F32)?, classes, indices })
+    }
+
+    /// One pass over the images.
+    pub fn batches(&self) -> impl Iterator<Item = gtn_core::Result<Batch>> {
+        self.indices
+            .chunks(JUDGED_AT_ONCE)
+            .map(|indices| targets(self.split.gather(indices).map_err(of_core)?, self.classes))
+    }
+}
+
+fn targets(batch: gtn_data::Batch, classes: usize) -> gtn_core::Result<Batch> {
+    let labels = batch.labels.to_vec1::<u32>()?;
+    let targets = one_hot(&labels, classes, batch.images.dtype(), batch.images.device())?;
+    Ok(Batch { images: batch.images, targets })
+}
+
+fn of_core(error: gtn_data::Error) -> gtn_core::Error {
+    match error {
+        gtn_data::Error::Tensor(error) => error.into(),
+        other => candle_core::Error::wrap(other).into(),
+    }
+}

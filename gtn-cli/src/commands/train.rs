@@ -1,0 +1,244 @@
+//! `gtn train`: meta-iterations, and what they leave in the run folder.
+//!
+//! A checkpoint is written last of all that belongs to its iteration. So
+//! whatever moment a run is killed at, going on from the checkpoint writes the same files again.
+
+use crate::args;
+use crate::batches::{Judged, Shuffled, image_shape};
+use crate::config::{Layer, Override, RunConfig};
+use crate::error::Usage;
+use crate::interrupt::Interrupt;
+use crate::metrics_log::MetricsLog;
+use crate::progress::Progress;
+use crate::records::MetricsLine;
+use crate::run_dir::{RunDir, write_whole};
+use crate::teaching;
+use anyhow::Result;
+use candle_core::Device;
+use gtn_core::data::ImageShape;
+use gtn_core::evaluate::{accuracy, teach};
+use gtn_core::meta::Activations;
+use gtn_core::seed::Seed;
+use gtn_core::trainer::Trainer;
+use gtn_data::Dataset;
+use std::path::{Path, PathBuf};
+
+/// Validation looks at no more images than this.
+const VALIDATION_IMAGES: usize = 2_000;
+
+/// Memory for activations that would otherwise be computed twice.
+const ACTIVATIONS: Activations = Activations::KeepWithin { bytes: 1 << 30 };
+
+/// Trains a teacher as the command line says.
+///
+/// # Errors
+/// [`Usage`] for a configuration that cannot be, other errors for what fails on the way.
+pub fn run(args: &args::Train) -> Result<()> {
+    let device = args.compute.open()?;
+    let out = args.out.clone().unwrap_or_else(|| default_out(args));
+    let config = RunConfig::load(&layers(args, &out)?)?;
+    let how = if args.resume { Start::Resume } else { Start::New };
+    let interrupt = Interrupt::listen()?;
+    train(config, &out, how, &device, &interrupt)?;
+    Ok(())
+}
+
+fn default_out(args: &args::Train) -> PathBuf {
+    let name = match (&args.config, args.preset) {
+        (Some(file), _) => file.file_stem().map_or("train".into(), PathBuf::from),
+        (None, Some(preset)) => preset.name().into(),
+        (None, None) => "train".into(),
+    };
+    Path::new("runs").join(name)
+}
+
+fn layers(args: &args::Train, out: &Path) -> Result<Vec<Layer>> {
+    let mut layers = Vec::new();
+    match (&args.config, args.preset) {
+        (Some(file), _) => layers.push(Layer::file(file)?),
+        (None, Some(preset)) => layers.push(preset.layer()?),
+        (None, None) if args.resume => layers.push(Layer::file(&RunDir::open(out)?.config())?),
+        (None, None) => {}
+    }
+    let mut overrides = args.set.clone();
+    overrides.extend(args.data.as_ref().map(|data| Override::new("data.path", data.clone())));
+    overrides.extend(args.seed.map(|seed| Override::new("seed", seed)));
+    layers.push(Layer::overrides(&overrides)?);
+    Ok(layers)
+}
+
+/// Whether the run folder may hold a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It may not.
+    New,
+    /// It may: its run goes on.
+    Resume,
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All meta-iterations are done.
+    Finished,
+    /// Ctrl-C was pressed; a checkpoint was written.
+    Interrupted,
+}
+
+/// Trains a teacher in the folder `out`.
+///
+/// # Errors
+/// [`Usage`] when the folder holds another run, other errors for what fails on the way. After
+/// [`gtn_core::Error::NonFinite`] the last checkpoint stays.
+pub fn train(
+    mut config: RunConfig,
+    out: &Path,
+    start: Start,
+    device: &Device,
+    interrupt: &Interrupt,
+) -> Result<Ended> {
+    let run = match start {
+        Start::New => RunDir::new(out)?,
+        Start::Resume => RunDir::at(out),
+    };
+    let dataset = config.data.open()?;
+    // What the configuration left open is written down, so that config.toml alone repeats the run.
+    config.data.validation = Some(dataset.validation().len());
+    config.run.validate_every = Some(config.validate_every());
+
+    let mut session = Session::open(config, run, &dataset, device)?;
+    let total = session.config.recipe.iterations;
+    let done = session.trainer.iteration();
+    if done >= total {
+        tracing::info!("{}: all {total} meta-iterations are done", out.display());
+        return Ok(Ended::Finished);
+    }
+    let mut progress = Progress::new("training", total, done);
+    while session.trainer.iteration() < total {
+        if interrupt.raised() {
+            session.save()?;
+            drop(progress);
+            tracing::warn!(
+                "stopped after meta-iteration {} of {total}; go on with: gtn train --resume --out {}",
+                session.trainer.iteration(),
+                out.display()
+            );
+            return Ok(Ended::Interrupted);
+        }
+        let message = session.iterate()?;
+        progress.step(&message);
+    }
+    drop(progress);
+    tracing::info!("{}: all {total} meta-iterations are done", out.display());
+    Ok(Ended::Finished)
+}
+
+/// Fails where the folder holds a run of another configuration.
+fn compare(config: &RunConfig, run: &RunDir) -> Result<()> {
+    let there = RunConfig::load(&[Layer::file(&run.config())?])?;
+    match config.difference(&there)? {
+        None => Ok(()),
+        Some(other) => Err(Usage::error(format!(
+            "{} holds a run with {} = {}, not {}; resume with its own configuration (--resume --out alone), or choose another --out",
+            run.path().display(),
+            other.key,
+            other.there,
+            other.here
+        ))),
+    }
+}
+
+/// A training under way.
+struct Session {
+    config: RunConfig,
+    run: RunDir,
+    trainer: Trainer,
+    image: ImageShape,
+    classes: usize,
+    real: Shuffled,
+    validation: Option<Judged>,
+    log: MetricsLog,
+    last_validation: Option<f64>,
+}
+
+impl Session {
+    fn open(config: RunConfig, run: RunDir, dataset: &Dataset, device: &Device) -> Result<Self> {
+        let begun = run.config().is_file();
+        if begun {
+            compare(&config, &run)?;
+        }
+        let (image, classes) = (image_shape(dataset), dataset.classes().len());
+        let checkpoint = run.checkpoint();
+        let trainer = if begun && checkpoint.is_file() {
+            Trainer::resume(&config.recipe, image, classes, device, &checkpoint)?
+        } else {
+            Trainer::new(&config.recipe, image, classes, device)?
+        };
+        let trainer = trainer.with_activations(ACTIVATIONS);
+        let validation = match dataset.validation() {
+            none if none.is_empty() => None,
+            some => Some(Judged::new(some, "validation", classes, VALIDATION_IMAGES, device)?),
+        };
+        let real = Shuffled::training(&config, dataset, device)?;
+        // Nothing is written before all that a configuration can get wrong was tried.
+        if !begun {
+            write_whole(&run.config(), config.to_toml()?.as_bytes())?;
+        }
+        let log = MetricsLog::open(&run, trainer.iteration())?;
+        Ok(Self {
+            config,
+            run,
+            trainer,
+            image,
+            classes,
+            real,
+            validation,
+            log,
+            last_validation: None,
+        })
+    }
+
+    /// One meta-iteration and all that belongs to it. Returns how it went, for the progress bar.
+    fn iterate(&mut self) -> Result<String> {
+        let done = self.trainer.step(&self.real)?;
+        let last = done.iteration == self.config.recipe.iterations;
+        let due = |every: usize| last || done.iteration.is_multiple_of(every);
+        let mut validation_accuracy = None;
+        if due(self.config.validate_every()) {
+            validation_accuracy = self.look()?;
+            self.last_validation = validation_accuracy.or(self.last_validation);
+        }
+        self.log.append(&MetricsLine {
+            iteration: done.iteration,
+            meta_loss: done.meta_loss,
+            inner_loss: done.inner_loss,
+            gradient_norm: done.gradient_norm,
+            outer_lr: done.outer_lr,
+            validation_accuracy,
+        })?;
+        if due(self.config.run.checkpoint_every) {
+            self.save()?;
+        }
+        let accuracy = self.last_validation;
+        let accuracy = accuracy.map(|accuracy| format!(" · validation {:.2} %", 100.0 * accuracy));
+        Ok(format!("meta-loss {:.4}{}", done.meta_loss, accuracy.unwrap_or_default()))
+    }
+
+    /// Teaches a fresh learner, draws the sheet of what it was taught with, and judges it.
+    fn look(&self) -> Result<Option<f64>> {
+        let iteration = self.trainer.iteration();
+        let recipe = &self.config.recipe;
+        let seed = Seed(recipe.seed).derive("validation", iteration as u64);
+        let set = self.trainer.teaching_set(seed, &self.real)?;
+        write_whole(&self.run.sheet(iteration), &teaching::sheet_png(&set)?)?;
+        let Some(validation) = &self.validation else { return Ok(None) };
+        let network = recipe.learner.network(seed, self.image, self.classes)?;
+        let taught = teach(&network, &set, seed, &mut |_, _| Ok(()))?;
+        Ok(Some(accuracy(&network, &taught, validation.batches())?))
+    }
+
+    fn save(&self) -> Result<()> {
+        self.log.sync()?;
+        Ok(self.trainer.save(&self.run.checkpoint())?)
+    }
+}

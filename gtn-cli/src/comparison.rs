@@ -1,0 +1,207 @@
+//! Learners taught by the teacher against learners taught by real data.
+//!
+//! Both kinds are as many, start from the same weights, take as many steps with batches of
+//! the same size under the same optimizer, and are judged on the same test images. The
+//! learning rates that the teacher learned are answered by a search on the validation split:
+//! whatever pair of learning rate and momentum does best there is used for the real data.
+
+use crate::batches::{Judged, Shuffled};
+use crate::progress::Progress;
+use crate::records::{Accuracy, CurvePoint, Eval, Spread, Tuned};
+use crate::teaching;
+use crate::trained::Trained;
+use anyhow::Result;
+use gtn_core::evaluate::{accuracy, teach};
+use gtn_core::inner::{InnerOptimizer, Rates};
+use gtn_core::learner::LearnerSpec;
+use gtn_core::network::Network;
+use gtn_core::seed::Seed;
+use gtn_core::trainer::TeachingSet;
+use gtn_data::Augment;
+
+/// Learners by which one pair of learning rate and momentum is judged.
+const LEARNERS_A_PAIR: usize = 2;
+/// Images that judge them.
+const TUNING_IMAGES: usize = 1_000;
+/// Test images that judge a learner on its way; the last step is judged by all.
+const CURVE_IMAGES: usize = 2_000;
+/// Momenta tried with every learning rate.
+const MOMENTA: [f64; 3] = [0.0, 0.5, 0.9];
+/// Learning rates tried at first, evenly spaced by their logarithms.
+const LEARNING_RATES: usize = 5;
+/// How many more are tried where the best so far is the largest or the smallest.
+const MORE_LEARNING_RATES: usize = 4;
+
+/// Compares `learners` fresh learners of each kind.
+///
+/// # Errors
+/// When there is no validation split to tune on, or the device fails.
+pub fn compare(trained: &Trained, learner: &LearnerSpec, learners: usize) -> Result<Eval> {
+    let (dataset, device, classes) = (&trained.dataset, &trained.device, trained.classes());
+    let inner = &trained.config.recipe.inner;
+    let judged = |split, name, limit| Judged::new(split, name, classes, limit, device);
+    let school = School {
+        trained,
+        learner,
+        test: judged(dataset.test(), "test", usize::MAX)?,
+        on_the_way: judged(dataset.test(), "test", CURVE_IMAGES)?,
+        validation: judged(dataset.validation(), "validation", TUNING_IMAGES)?,
+        real: Shuffled::new(dataset.train(), classes, Augment::default(), Seed(0), device)?,
+        optimizer: inner.optimizer,
+        steps: inner.steps,
+        batch: inner.batch,
+    };
+    let first = LEARNING_RATES * MOMENTA.len() * LEARNERS_A_PAIR;
+    let mut progress = Progress::new("evaluating", first + 2 * learners, 0);
+    let rates = school.tune(&mut progress)?;
+
+    let (mut synthetic, mut real) = (Vec::new(), Vec::new());
+    for index in 0..learners as u64 {
+        let seed = trained.seed("eval", index);
+        synthetic.push(school.course(&trained.teaching_set(seed)?, seed)?);
+        progress.step("taught by synthetic data");
+        real.push(school.course(&school.real_set(rates, seed)?, seed)?);
+        progress.step("taught by real data");
+    }
+    let marks = school.marks();
+    let points = marks.iter().enumerate().map(|(mark, &step)| CurvePoint {
+        step,
+        synthetic: spread(&synthetic, mark),
+        real: spread(&real, mark),
+    });
+    let (of_synthetic, of_real) =
+        (spread(&synthetic, marks.len() - 1), spread(&real, marks.len() - 1));
+    Ok(Eval {
+        steps: school.steps,
+        synthetic: Accuracy { mean: of_synthetic.mean, std: of_synthetic.std, n: learners },
+        real: Tuned {
+            mean: of_real.mean,
+            std: of_real.std,
+            n: learners,
+            lr: rates.lr,
+            momentum: rates.momentum,
+        },
+        curve: points.collect(),
+    })
+}
+
+struct School<'a> {
+    trained: &'a Trained,
+    learner: &'a LearnerSpec,
+    test: Judged,
+    on_the_way: Judged,
+    validation: Judged,
+    real: Shuffled,
+    optimizer: InnerOptimizer,
+    steps: usize,
+    batch: usize,
+}
+
+impl School<'_> {
+    /// The steps after which a learner is judged: powers of two, and the last.
+    fn marks(&self) -> Vec<usize> {
+        let powers = std::iter::successors(Some(1), |step| Some(2 * step));
+        powers.take_while(|&step| step < self.steps).chain([self.steps]).collect()
+    }
+
+    /// Test accuracies of a fresh learner at each mark.
+    fn course(&self, set: &TeachingSet, seed: Seed) -> Result<Vec<f64>> {
+        let (network, marks) = (self.network(seed)?, self.marks());
+        let mut accuracies = Vec::with_capacity(marks.len());
+        teach(&network, set, seed, &mut |step, taught| {
+            if marks.contains(&step) {
+                let judged = if step == self.steps { &self.test } else { &self.on_the_way };
+                accuracies.push(accuracy(&network, taught, judged.batches())?);
+            }
+            Ok(())
+        })?;
+        Ok(accuracies)
+    }
+
+    fn network(&self, seed: Seed) -> Result<Network> {
+        Ok(self.learner.network(seed, self.trained.image(), self.trained.classes())?)
+    }
+
+    fn real_set(&self, rates: Rates, seed: Seed) -> Result<TeachingSet> {
+        let batches = self.real.reordered(seed.derive("real batches", 0));
+        teaching::real(&batches, [self.steps, self.batch], rates, self.optimizer)
+    }
+
+    /// The learning rate and momentum that do best on the validation split.
+    fn tune(&self, progress: &mut Progress) -> Result<Rates> {
+        let [low, high] = learning_rates(self.optimizer);
+        let ratio = (high / low).powf(1.0 / (LEARNING_RATES - 1) as f64);
+        let mut rates: Vec<f64> = (0..LEARNING_RATES).map(|i| low * ratio.powi(i as i32)).collect();
+        let mut best = (f64::NEG_INFINITY, Rates { lr: low, momentum: 0.0 });
+        let mut tried = 0;
+        while tried < rates.len() {
+            for momentum in MOMENTA {
+                let pair = Rates { lr: rates[tried], momentum };
+                let score = self.score(pair, progress)?;
+                tracing::debug!("lr {:.4}, momentum {momentum}: validation {:.4}", pair.lr, score);
+                if score > best.0 {
+                    best = (score, pair);
+                }
+            }
+            tried += 1;
+            // A best at the edge says that the range was too narrow.
+            if tried == rates.len() && tried < LEARNING_RATES + MORE_LEARNING_RATES {
+                let extreme =
+                    |pick: fn(f64, f64) -> f64| rates.iter().copied().fold(best.1.lr, pick);
+                if best.1.lr >= extreme(f64::max) {
+                    rates.push(best.1.lr * ratio);
+                } else if best.1.lr <= extreme(f64::min) {
+                    rates.push(best.1.lr / ratio);
+                } else {
+                    break;
+                }
+                progress.more(MOMENTA.len() * LEARNERS_A_PAIR);
+            }
+        }
+        Ok(best.1)
+    }
+
+    /// Mean validation accuracy of a few learners.
+    fn score(&self, rates: Rates, progress: &mut Progress) -> Result<f64> {
+        let mut sum = 0.0;
+        for index in 0..LEARNERS_A_PAIR as u64 {
+            let seed = self.trained.seed("tuning", index);
+            let set = self.real_set(rates, seed)?;
+            let network = self.network(seed)?;
+            let taught = teach(&network, &set, seed, &mut |_, _| Ok(()))?;
+            sum += accuracy(&network, &taught, self.validation.batches())?;
+            progress.step("tuning on real data");
+        }
+        Ok(sum / LEARNERS_A_PAIR as f64)
+    }
+}
+
+/// The range in which the search for a learning rate starts.
+fn learning_rates(optimizer: InnerOptimizer) -> [f64; 2] {
+    match optimizer {
+        InnerOptimizer::Sgd => [0.01, 0.3],
+        // Their steps are about as long as the learning rate, whatever the gradient.
+        InnerOptimizer::RmsProp | InnerOptimizer::Adam => [0.001, 0.03],
+    }
+}
+
+/// Mean and sample standard deviation over learners of their accuracies at one mark.
+fn spread(learners: &[Vec<f64>], mark: usize) -> Spread {
+    let n = learners.len() as f64;
+    let mean = learners.iter().map(|accuracies| accuracies[mark]).sum::<f64>() / n;
+    let squares: f64 = learners.iter().map(|accuracies| (accuracies[mark] - mean).powi(2)).sum();
+    Spread { mean, std: (squares / (n - 1.0).max(1.0)).sqrt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_is_mean_and_sample_deviation() {
+        let learners = [vec![0.0, 0.5], vec![0.0, 0.7]];
+        let Spread { mean, std } = spread(&learners, 1);
+        assert!((mean - 0.6).abs() < 1e-12 && (std - 0.02f64.sqrt()).abs() < 1e-12, "{mean} {std}");
+        assert_eq!(spread(&learners[..1], 1), Spread { mean: 0.5, std: 0.0 });
+    }
+}

@@ -1,0 +1,172 @@
+use super::*;
+use clap::ValueEnum;
+use gtn_core::teacher::TeacherSpec;
+
+fn text(text: &str) -> Layer {
+    Layer::parse("test.toml", text).unwrap()
+}
+
+fn set(pairs: &[&str]) -> Layer {
+    let overrides: Vec<Override> = pairs.iter().map(|pair| pair.parse().unwrap()).collect();
+    Layer::overrides(&overrides).unwrap()
+}
+
+fn refused(layers: &[Layer]) -> String {
+    let error = RunConfig::load(layers).unwrap_err();
+    assert_eq!(crate::error::exit_code(&error), std::process::ExitCode::from(2), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn presets_are_complete_and_survive_writing() {
+    for preset in Preset::value_variants() {
+        assert_eq!(preset.to_possible_value().unwrap().get_name(), preset.name());
+        let config = RunConfig::load(&[preset.layer().unwrap()]).unwrap();
+        let written = text(&config.to_toml().unwrap());
+        assert_eq!(RunConfig::load(&[written]).unwrap(), config, "{}", preset.name());
+    }
+}
+
+#[test]
+fn the_paper_preset_is_the_default_on_mnist() {
+    let mut paper = RunConfig::load(&[Preset::MnistPaper.layer().unwrap()]).unwrap();
+    assert_eq!(paper.data.path, "data/mnist");
+    paper.data.path = "digits".into();
+    paper.recipe.seed = 0;
+    assert_eq!(paper, RunConfig::default());
+}
+
+#[test]
+fn later_layers_win_key_by_key() {
+    let file = text("iterations = 7\n[inner]\nsteps = 4\nbatch = 8");
+    let config = RunConfig::load(&[file, set(&["inner.steps=8", "data.path=some/where"])]).unwrap();
+    assert_eq!(
+        (config.recipe.iterations, config.recipe.inner.steps, config.recipe.inner.batch),
+        (7, 8, 8)
+    );
+    assert_eq!(config.data.path, "some/where");
+    assert_eq!(config.recipe.inner.momentum, RunConfig::default().recipe.inner.momentum);
+}
+
+#[test]
+fn keys_of_a_table_need_not_name_its_kind() {
+    let config = RunConfig::load(&[text("[learner]\nwidths = [8, [8, 16], 32]")]).unwrap();
+    assert_eq!(config.recipe.learner.to_string(), "conv2_fc:8,8-16,32");
+}
+
+#[test]
+fn another_kind_takes_nothing_over() {
+    let file = text("[teacher]\nkind = 'generator'\nnoise = 5");
+    let pixels = RunConfig::load(&[file, set(&["teacher.kind=pixels"])]).unwrap();
+    assert_eq!(pixels.recipe.teacher, TeacherSpec::Pixels { learned_labels: false });
+    let message = refused(&[set(&["teacher.kind=pixels", "teacher.noise=5"])]);
+    assert!(message.starts_with("command line: unknown key `teacher.noise`"), "{message}");
+}
+
+#[test]
+fn unknown_keys_are_named_and_the_nearest_suggested() {
+    for (given, unknown, meant) in [
+        ("inner.stpes=8", "inner.stpes", "inner.steps"),
+        ("steps=8", "steps", "inner.steps"),
+        ("lerner.widths=[1,2,3]", "lerner", "learner"),
+        ("learner.width=[1,2,3]", "learner.width", "learner.widths"),
+        ("learner.prest=conv2_fc", "learner.prest", "learner.preset"),
+        ("outer.finallr=0.5", "outer.finallr", "outer.final_lr"),
+        ("iteration=3", "iteration", "iterations"),
+        ("run.validate=3", "run.validate", "run.validate_every"),
+        ("data.validations=3", "data.validations", "data.validation"),
+    ] {
+        let expected = format!("command line: unknown key `{unknown}`; did you mean `{meant}`?");
+        assert_eq!(refused(&[set(&[given])]), expected);
+    }
+    let message = refused(&[text("[inner]\nlr = 0.1\nmomentun = 0.5")]);
+    assert_eq!(message, "test.toml: unknown key `inner.momentun`; did you mean `inner.momentum`?");
+}
+
+#[test]
+fn wrong_types_name_key_found_and_expected() {
+    for (given, expected) in [
+        (
+            "inner.steps=ten",
+            "inner.steps: expected a whole number, 0 or more, found string \"ten\"",
+        ),
+        ("inner.steps=-3", "inner.steps: expected a whole number, 0 or more, found integer `-3`"),
+        ("outer.lr=high", "outer.lr: expected a number, found string \"high\""),
+        ("inner=3", "inner: expected a table, found integer `3`"),
+        (
+            "teacher.noise=1.5",
+            "teacher.noise: expected a whole number, 0 or more, found floating point `1.5`",
+        ),
+        ("data.flip=1", "data.flip: expected true or false, found integer `1`"),
+        ("seed.x=1", "seed.x: expected a whole number, 0 or more, found map"),
+    ] {
+        assert_eq!(refused(&[set(&[given])]), format!("command line: {expected}"));
+    }
+    for (given, starts) in [
+        ("learner.widths=[1,2]", "learner.widths: "),
+        ("learner.widths=[1,2,wide]", "learner.widths: "),
+        ("teacher.kind=genrator", "teacher.kind: unknown variant `genrator`, expected one of"),
+        ("teacher.curriculum=half", "teacher.curriculum: unknown variant `half`, expected one of"),
+    ] {
+        let message = refused(&[set(&[given])]);
+        assert!(message.starts_with(&format!("command line: {starts}")), "{message}");
+    }
+    // Two at fault, the same fault: the first is named.
+    let message = refused(&[set(&["inner.steps=x", "inner.batch=x"])]);
+    assert!(message.starts_with("command line: inner.batch: "), "{message}");
+    // A kind whose other keys are in order is not to blame, nor are they.
+    let message = refused(&[set(&["learner.preset=custom", "learner.layers=[]", "outer.lr=x"])]);
+    assert!(message.starts_with("command line: outer.lr: "), "{message}");
+    let message = refused(&[set(&["learner.preset=custom", "inner.lr=0.1"])]);
+    assert!(
+        message.starts_with("command line: learner.preset: missing field `layers`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for (given, key) in [
+        ("inner.steps=0", "inner.steps"),
+        ("iterations=0", "iterations"),
+        ("run.checkpoint_every=0", "run.checkpoint_every"),
+        ("run.validate_every=0", "run.validate_every"),
+        ("data.path=", "data.path"),
+    ] {
+        let message = refused(&[set(&[given])]);
+        assert!(message.contains(key), "{message}");
+    }
+}
+
+#[test]
+fn text_that_is_no_toml_is_refused_with_its_line() {
+    let error = Layer::parse("test.toml", "seed = 1\ninner = [").unwrap_err().to_string();
+    assert!(error.starts_with("test.toml, line 2: "), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}
+
+#[test]
+fn the_first_difference_is_found() {
+    let base = RunConfig::default();
+    assert_eq!(base.difference(&base).unwrap(), None);
+    let other = RunConfig::load(&[set(&["inner.steps=8", "outer.lr=0.5"])]).unwrap();
+    let difference = base.difference(&other).unwrap().unwrap();
+    assert_eq!(
+        difference,
+        Difference { key: "inner.steps".into(), here: "32".into(), there: "8".into() }
+    );
+    let pixels = RunConfig::load(&[set(&["teacher.kind=pixels"])]).unwrap();
+    let difference = pixels.difference(&base).unwrap().unwrap();
+    assert_eq!((difference.key.as_str(), difference.here.as_str()), ("teacher.kind", "\"pixels\""));
+}
+
+#[test]
+fn a_layer_can_be_one_table_of_a_file() {
+    for file in
+        ["widths = [1, 2, 3]", "seed = 4\n[learner]\nwidths = [1, 2, 3]\n[inner]\nsteps = 2"]
+    {
+        let config = RunConfig::load(&[text(file).section("learner")]).unwrap();
+        assert_eq!(config.recipe.learner.to_string(), "conv2_fc:1,2,3");
+        assert_eq!(config.recipe.seed, 0);
+    }
+}

@@ -1,0 +1,93 @@
+//! The `gtn` command line as a library.
+//!
+//! [`main`] is the whole program. What it is made of can be used apart: the
+//! configuration ([`config`]), the run folder ([`run_dir`]), and the
+//! commands ([`commands`]), each of which is a function of its arguments.
+
+pub mod args;
+pub mod batches;
+pub mod commands;
+pub mod comparison;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod export;
+pub mod interrupt;
+pub mod metrics_log;
+pub mod output;
+pub mod progress;
+pub mod records;
+pub mod report;
+pub mod run_dir;
+pub mod sheet;
+pub mod teaching;
+pub mod trained;
+
+use anyhow::{Context, Result};
+use args::{Cli, Command, Compute, Verbosity};
+use clap::Parser;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Runs the command line of this process. Exit codes: 0 success, 1 failure at
+/// run time, 2 wrong usage or configuration.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbosity);
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            error::exit_code(&error)
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Export(args) => commands::export::run(args),
+        Command::Report(args) => commands::report::run(args),
+        Command::Data(command) => commands::data::run(command),
+        Command::Quickstart(args) => commands::quickstart::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+    }
+}
+
+fn log_to_stderr(verbosity: Verbosity) {
+    let level = match (verbosity.quiet, verbosity.verbose) {
+        (true, _) => "warn",
+        (false, 0) => "info",
+        (false, 1) => "debug",
+        (false, _) => "trace",
+    };
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color)
+        .without_time()
+        .with_target(false)
+        .with_level(verbosity.verbose > 0)
+        .init();
+}
+
+impl Compute {
+    /// Starts the threads and opens the device.
+    ///
+    /// # Errors
+    /// When the device is not there, or the threads cannot be started.
+    fn open(self) -> Result<candle_core::Device> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .context("cannot start the threads")?;
+        }
+        self.device.open()
+    }
+}

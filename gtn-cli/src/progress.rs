@@ -1,0 +1,64 @@
+//! Progress with time left: a bar on a terminal, now and then a line elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::{Duration, Instant};
+
+/// Without a terminal, how often a line is logged.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// Progress of one long task.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    task: &'static str,
+    logged: Instant,
+}
+
+impl Progress {
+    /// A task of `total` steps of which `done` were done before.
+    #[must_use]
+    pub fn new(task: &'static str, total: usize, done: usize) -> Self {
+        // Those who asked for quiet get no bar either. It hides itself where standard error is no terminal.
+        let bar = if tracing::enabled!(tracing::Level::INFO) {
+            ProgressBar::new(total as u64)
+        } else {
+            ProgressBar::hidden()
+        };
+        bar.set_length(total as u64);
+        let style = ProgressStyle::with_template(
+            "{prefix} {bar:24.cyan/dim} {pos}/{len} · {eta} left{msg}",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("━━─"));
+        }
+        bar.set_prefix(task);
+        bar.set_position(done as u64);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Self { bar, task, logged: Instant::now() }
+    }
+
+    /// The task turns out to be `steps` longer.
+    pub fn more(&mut self, steps: usize) {
+        self.bar.inc_length(steps as u64);
+    }
+
+    /// One more step is done; `message` tells how it went.
+    pub fn step(&mut self, message: &str) {
+        let separator = if message.is_empty() { "" } else { " · " };
+        self.bar.set_message(format!("{separator}{message}"));
+        self.bar.inc(1);
+        if self.bar.is_hidden() && self.logged.elapsed() >= LOG_EVERY {
+            self.logged = Instant::now();
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());
+            let left = indicatif::HumanDuration(self.bar.eta());
+            tracing::info!("{} {done}/{total}, about {left} left{separator}{message}", self.task);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

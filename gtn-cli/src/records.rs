@@ -1,0 +1,142 @@
+//! What a run leaves behind in JSON: the lines of `metrics.jsonl` and the
+//! object in `eval.json`. Commands write them, the report reads them.
+
+use serde::{Deserialize, Serialize};
+
+/// One line of `metrics.jsonl`: one meta-iteration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsLine {
+    /// Meta-iterations done, counted from 1.
+    pub iteration: usize,
+    /// The learner's cross-entropy on real data, in nats.
+    pub meta_loss: f64,
+    /// The learner's cross-entropy on its synthetic batches, in nats.
+    pub inner_loss: f64,
+    /// Global norm of the meta-gradient, before any clipping.
+    pub gradient_norm: f64,
+    /// Learning rate of the outer optimizer in this meta-iteration.
+    pub outer_lr: f64,
+    /// Accuracy (0 to 1) of a fresh learner on the validation split; only on
+    /// the iterations where it is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
+}
+
+/// The result of `gtn eval`: fresh learners taught by the teacher against
+/// fresh learners taught by real data for as many steps.
+///
+/// `eval.json` holds all of it; `gtn eval --json` prints its [`summary`].
+///
+/// [`summary`]: Eval::summary
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Eval {
+    /// Optimizer steps each learner took.
+    pub steps: usize,
+    /// Test accuracy of the learners taught by the teacher.
+    pub synthetic: Accuracy,
+    /// Test accuracy of the learners taught by real data.
+    pub real: Tuned,
+    /// Test accuracy of the same learners on the way, by rising step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurvePoint>,
+}
+
+impl Eval {
+    /// The same result without its curve.
+    ///
+    /// ```
+    /// use gtn_cli::records::{Accuracy, Eval, Tuned};
+    ///
+    /// let eval = Eval {
+    ///     steps: 16,
+    ///     synthetic: Accuracy { mean: 0.97, std: 0.01, n: 5 },
+    ///     real: Tuned { mean: 0.875, std: 0.02, n: 5, lr: 0.1, momentum: 0.5 },
+    ///     curve: Vec::new(),
+    /// };
+    /// assert_eq!(
+    ///     serde_json::to_string(&eval.summary()).unwrap(),
+    ///     r#"{"steps":16,"synthetic":{"mean":0.97,"std":0.01,"n":5},"real":{"mean":0.875,"std":0.02,"n":5,"lr":0.1,"momentum":0.5}}"#,
+    /// );
+    /// ```
+    #[must_use]
+    pub fn summary(&self) -> Self {
+        Self { curve: Vec::new(), ..self.clone() }
+    }
+}
+
+/// Accuracy of `n` learners.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Mean, 0 to 1.
+    pub mean: f64,
+    /// Sample standard deviation (0 for a single learner).
+    pub std: f64,
+    /// Number of learners.
+    pub n: usize,
+}
+
+/// Accuracy of `n` learners with the learning rate and momentum that did best
+/// on the validation split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    /// Mean, 0 to 1.
+    pub mean: f64,
+    /// Sample standard deviation (0 for a single learner).
+    pub std: f64,
+    /// Number of learners.
+    pub n: usize,
+    /// The learning rate chosen.
+    pub lr: f64,
+    /// The momentum chosen.
+    pub momentum: f64,
+}
+
+/// Test accuracy of both kinds of learners after `step` steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Optimizer steps taken, counted from 1.
+    pub step: usize,
+    /// Learners taught by the teacher.
+    pub synthetic: Spread,
+    /// Learners taught by real data.
+    pub real: Spread,
+}
+
+/// Mean and sample standard deviation of an accuracy, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Sample standard deviation.
+    pub std: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_lines_leave_out_what_was_not_measured() {
+        let text = r#"{"iteration":1,"meta_loss":2.5,"inner_loss":2.25,"gradient_norm":0.5,"outer_lr":0.02}"#;
+        let line: MetricsLine = serde_json::from_str(text).unwrap();
+        assert_eq!(line.validation_accuracy, None);
+        assert_eq!(serde_json::to_string(&line).unwrap(), text);
+    }
+
+    #[test]
+    fn eval_json_keeps_its_curve_and_the_summary_drops_it() {
+        let at = |mean| Spread { mean, std: 0.5 };
+        let eval = Eval {
+            steps: 2,
+            synthetic: Accuracy { mean: 0.75, std: 0.5, n: 2 },
+            real: Tuned { mean: 0.5, std: 0.5, n: 2, lr: 0.1, momentum: 0.0 },
+            curve: vec![CurvePoint { step: 1, synthetic: at(0.25), real: at(0.125) }],
+        };
+        let text = serde_json::to_string(&eval).unwrap();
+        assert!(text.ends_with(
+            r#""curve":[{"step":1,"synthetic":{"mean":0.25,"std":0.5},"real":{"mean":0.125,"std":0.5}}]}"#
+        ));
+        assert_eq!(serde_json::from_str::<Eval>(&text).unwrap(), eval);
+        assert!(!serde_json::to_string(&eval.summary()).unwrap().contains("curve"));
+    }
+}

@@ -1,0 +1,195 @@
+//! The run folder: what lies where, and how it is written.
+//!
+//! Every file is written beside its place and renamed into it, so that it is
+//! there whole or not at all; only `metrics.jsonl` grows line by line.
+
+use crate::error::Usage;
+use crate::records::{Eval, MetricsLine};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+const SHEETS: &str = "sheets";
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// A folder for a new run. It is created with the first file in it.
+    ///
+    /// # Errors
+    /// [`Usage`] when something is in it already.
+    pub fn new(path: &Path) -> Result<Self> {
+        let taken = match fs::read_dir(path) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        if taken {
+            return Err(Usage::error(format!(
+                "{} is not empty; continue its run with --resume, or choose another folder with --out",
+                path.display()
+            )));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// A folder in which a run may have begun.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The folder of a run that has begun.
+    ///
+    /// # Errors
+    /// [`Usage`] when there is no `config.toml` in it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let run = Self(path.to_owned());
+        if !run.config().is_file() {
+            return Err(Usage::error(format!(
+                "{} is no run folder: there is no config.toml in it; give the folder that `gtn train --out` wrote",
+                path.display()
+            )));
+        }
+        Ok(run)
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The complete configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// One line for each meta-iteration.
+    #[must_use]
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    /// The trainer's state after the last meta-iteration saved.
+    #[must_use]
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    /// The synthetic batches as they were after a meta-iteration.
+    #[must_use]
+    pub fn sheet(&self, iteration: usize) -> PathBuf {
+        self.0.join(SHEETS).join(format!("{iteration:06}.png"))
+    }
+
+    /// What `gtn eval` found.
+    #[must_use]
+    pub fn eval(&self) -> PathBuf {
+        self.0.join("eval.json")
+    }
+
+    /// The page that `gtn report` writes.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
+    /// Every sheet with its meta-iteration, in order.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn all_sheets(&self) -> Result<Vec<(usize, PathBuf)>> {
+        let folder = self.0.join(SHEETS);
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = entries.with_context(|| format!("cannot read {}", folder.display()))?;
+        let sheets = entries.iter().map(fs::DirEntry::path).filter_map(|path| {
+            let number = path.file_name()?.to_str()?.strip_suffix(".png")?.parse().ok()?;
+            Some((number, path))
+        });
+        let mut sheets: Vec<_> = sheets.collect();
+        sheets.sort_unstable();
+        Ok(sheets)
+    }
+
+    /// What `gtn eval` found, if it has run.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn read_eval(&self) -> Result<Option<Eval>> {
+        let path = self.eval();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read(&path)?;
+        let eval = serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; write it anew with `gtn eval {}`",
+                path.display(),
+                self.0.display()
+            )
+        })?;
+        Ok(Some(eval))
+    }
+
+    /// The lines of `metrics.jsonl`; a last line torn by a sudden end is left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or another line is damaged.
+    pub fn read_metrics(&self) -> Result<Vec<MetricsLine>> {
+        let path = self.metrics();
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = read(&path)?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = whole.lines().enumerate().map(|(number, line)| {
+            serde_json::from_str(line)
+                .with_context(|| format!("{}, line {}: damaged", path.display(), number + 1))
+        });
+        lines.collect()
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Writes a file whole or not at all. The folder that it lies in is created if need be.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    }
+    Ok(gtn_core::trainer::write_beside(path, bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_folder_is_refused_for_a_new_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/run");
+        let run = RunDir::new(&path).unwrap();
+        fs::create_dir_all(&path).unwrap();
+        RunDir::new(&path).unwrap();
+        assert!(RunDir::open(&path).unwrap_err().is::<Usage>());
+        write_whole(&run.config(), b"seed = 1\n").unwrap();
+        RunDir::open(&path).unwrap();
+        assert!(RunDir::new(&path).unwrap_err().is::<Usage>());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing is left beside");
+    }
+}

@@ -1,0 +1,94 @@
+//! A run folder opened to be used: its configuration, data and teacher.
+
+use crate::batches::{Shuffled, image_shape};
+use crate::config::{Layer, RunConfig};
+use crate::run_dir::RunDir;
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
+use gtn_core::data::ImageShape;
+use gtn_core::seed::Seed;
+use gtn_core::trainer::{TeachingSet, Trainer};
+use gtn_data::Dataset;
+use std::path::Path;
+
+/// A run with its data and its teacher as of the last checkpoint.
+pub struct Trained {
+    /// The folder.
+    pub run: RunDir,
+    /// The configuration.
+    pub config: RunConfig,
+    /// The real data.
+    pub dataset: Dataset,
+    /// The teacher.
+    pub trainer: Trainer,
+    /// The device of all tensors.
+    pub device: Device,
+    real: Shuffled,
+}
+
+impl Trained {
+    /// Opens a run folder; `data` stands in for the configuration's data set.
+    ///
+    /// # Errors
+    /// When something is missing, damaged, or does not fit the rest.
+    pub fn open(path: &Path, data: Option<&str>, device: Device) -> Result<Self> {
+        let run = RunDir::open(path)?;
+        let mut config = RunConfig::load(&[Layer::file(&run.config())?])?;
+        if let Some(data) = data {
+            data.clone_into(&mut config.data.path);
+        }
+        let checkpoint = run.checkpoint();
+        ensure!(
+            checkpoint.is_file(),
+            "{} has no checkpoint yet; go on with: gtn train --resume --out {}",
+            path.display(),
+            path.display()
+        );
+        let dataset = config.data.open()?;
+        let (image, classes) = (image_shape(&dataset), dataset.classes().len());
+        let trainer = Trainer::resume(&config.recipe, image, classes, &device, &checkpoint)
+            .with_context(|| {
+                format!(
+                    "the run {} on {} ({} images, {classes} classes)",
+                    path.display(),
+                    config.data.path,
+                    dataset.shape()
+                )
+            })?;
+        let (done, total) = (trainer.iteration(), config.recipe.iterations);
+        if done < total {
+            tracing::warn!(
+                "{} is not finished: this is its state after meta-iteration {done} of {total}",
+                path.display()
+            );
+        }
+        let real = Shuffled::training(&config, &dataset, &device)?;
+        Ok(Self { run, config, dataset, trainer, device, real })
+    }
+
+    /// The shape of the images.
+    #[must_use]
+    pub fn image(&self) -> ImageShape {
+        image_shape(&self.dataset)
+    }
+
+    /// The number of classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.dataset.classes().len()
+    }
+
+    /// The seed of the `index`-th thing called `name`.
+    #[must_use]
+    pub fn seed(&self, name: &str, index: u64) -> Seed {
+        Seed(self.config.recipe.seed).derive(name, index)
+    }
+
+    /// What a fresh learner of this seed is taught with.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn teaching_set(&self, seed: Seed) -> Result<TeachingSet> {
+        Ok(self.trainer.teaching_set(seed, &self.real)?)
+    }
+}

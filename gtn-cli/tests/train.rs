@@ -1,0 +1,189 @@
+//! `gtn train`: what it writes, and that neither threads nor interruptions show in it.
+
+mod common;
+
+use common::{assert_same, child, error, files, gtn_in, train_tiny, workplace};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+fn lines(run: &Path) -> usize {
+    fs::read(run.join("metrics.jsonl")).map_or(0, |bytes| bytes.split(|&b| b == b'\n').count() - 1)
+}
+
+#[test]
+fn a_run_folder_is_complete_and_its_config_repeats_it() {
+    let folder = workplace();
+    train_tiny(folder.path(), "one");
+    let run = folder.path().join("one");
+    let names: Vec<_> = files(&run).into_keys().map(|name| name.display().to_string()).collect();
+    assert_eq!(
+        names,
+        [
+            "checkpoint.safetensors",
+            "config.toml",
+            "metrics.jsonl",
+            "sheets/000003.png",
+            "sheets/000006.png",
+            "sheets/000009.png",
+        ]
+    );
+
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let metrics: Vec<serde_json::Value> =
+        metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(metrics.len(), 9);
+    for (index, line) in metrics.iter().enumerate() {
+        assert_eq!(line["iteration"], index + 1);
+        for key in ["meta_loss", "inner_loss", "gradient_norm", "outer_lr"] {
+            assert!(line[key].is_f64(), "{line}");
+        }
+        assert_eq!(line.get("validation_accuracy").is_some(), (index + 1) % 3 == 0, "{line}");
+    }
+
+    gtn_in(folder.path())
+        .args(["train", "--config", "one/config.toml", "--out", "two", "--threads", "1"])
+        .assert()
+        .success();
+    assert_same(&run, &folder.path().join("two"));
+
+    gtn_in(folder.path())
+        .args(["train", "--config", "tiny.toml", "--seed", "6", "--out", "three"])
+        .assert()
+        .success();
+    let three = files(&folder.path().join("three"));
+    let metrics = Path::new("metrics.jsonl");
+    assert!(files(&run)[metrics] != three[metrics], "another seed, another run");
+}
+
+fn start(folder: &Path, out: &str) -> Child {
+    child()
+        .current_dir(folder)
+        .args(["train", "--config", "tiny.toml", "--resume", "--out", out])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until the run in `out` has so many lines of metrics; false if it ended before.
+fn reached(run: &Path, count: usize, child: &mut Child) -> bool {
+    while lines(run) < count {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bytes() {
+    let folder = workplace();
+    train_tiny(folder.path(), "whole");
+    let killed = folder.path().join("killed");
+    // Killed before anything is there, then again and again on the way: between two lines, at a
+    // checkpoint, at a sheet, wherever the moment falls.
+    for count in [0, 1, 2, 4, 4, 5, 7, 8, 9] {
+        let mut child = start(folder.path(), "killed");
+        reached(&killed, count, &mut child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    gtn_in(folder.path())
+        .args(["train", "--config", "tiny.toml", "--resume", "--out", "killed"])
+        .assert()
+        .success();
+    assert_same(&folder.path().join("whole"), &killed);
+}
+
+#[test]
+fn a_torn_last_line_is_mended() {
+    let folder = workplace();
+    train_tiny(folder.path(), "whole");
+    gtn_in(folder.path())
+        .args(["train", "--config", "tiny.toml", "--out", "torn"])
+        .assert()
+        .success();
+    let run = folder.path().join("torn");
+    // As if killed in meta-iteration 9, before the first checkpoint.
+    fs::remove_file(run.join("checkpoint.safetensors")).unwrap();
+    let metrics = fs::read(run.join("metrics.jsonl")).unwrap();
+    fs::write(run.join("metrics.jsonl"), &metrics[..metrics.len() - 10]).unwrap();
+    gtn_in(folder.path()).args(["train", "--resume", "--out", "torn"]).assert().success();
+    assert_same(&folder.path().join("whole"), &run);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_with_a_checkpoint() {
+    let folder = workplace();
+    let long = ["train", "--config", "tiny.toml", "--set", "iterations=3000"];
+    let mut child = child()
+        .current_dir(folder.path())
+        .args(long)
+        .args(["--out", "run"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let run = folder.path().join("run");
+    assert!(reached(&run, 2, &mut child));
+    let interrupt = ["-INT", &child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(interrupt).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("gtn train --resume --out run"), "{said}");
+    assert!(run.join("checkpoint.safetensors").is_file());
+    assert!(lines(&run) < 3000);
+}
+
+#[test]
+fn folders_in_use_are_respected() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    let before = files(&folder.path().join("run"));
+
+    let message =
+        error(gtn_in(folder.path()).args(["train", "--config", "tiny.toml", "--out", "run"]), 2);
+    assert!(message.contains("--resume"), "{message}");
+    let other = ["train", "--resume", "--out", "run", "--set", "inner.lr=0.3"];
+    let message = error(gtn_in(folder.path()).args(other), 2);
+    assert!(message.contains("inner.lr = 0.1, not 0.3"), "{message}");
+    let message = error(gtn_in(folder.path()).args(["train", "--resume", "--out", "nowhere"]), 2);
+    assert!(message.contains("no run folder"), "{message}");
+
+    let done = gtn_in(folder.path()).args(["train", "--resume", "--out", "run"]).assert().success();
+    let said = String::from_utf8(done.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("all 9 meta-iterations are done"), "{said}");
+    assert!(files(&folder.path().join("run")) == before, "a finished run is left as it is");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    let checkpoint = folder.path().join("run/checkpoint.safetensors");
+    let bytes = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    let message = error(gtn_in(folder.path()).args(["train", "--resume", "--out", "run"]), 1);
+    assert!(message.contains("checkpoint.safetensors"), "{message}");
+}
+
+#[test]
+fn a_run_that_blows_up_keeps_its_last_checkpoint() {
+    let folder = workplace();
+    let wild = [
+        "train",
+        "--config",
+        "tiny.toml",
+        "--set",
+        "outer.lr=1e6",
+        "--set",
+        "run.checkpoint_every=1",
+    ];
+    let message = error(gtn_in(folder.path()).args(wild).args(["--out", "run"]), 1);
+    assert!(message.contains("non-finite"), "{message}");
+    let run = folder.path().join("run");
+    assert_eq!(run.join("checkpoint.safetensors").is_file(), lines(&run) > 0);
+}

@@ -1,0 +1,94 @@
+//! Help, exit codes, and what is said about wrong usage.
+
+mod common;
+
+use common::{error, gtn, gtn_in, workplace};
+use std::fs;
+
+fn stdout(args: &[&str]) -> String {
+    String::from_utf8(gtn().args(args).assert().success().get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn every_command_shows_examples() {
+    for command in ["train", "eval", "export", "report", "quickstart", "completions"] {
+        let help = stdout(&[command, "--help"]);
+        assert!(help.contains("Examples:") && help.contains(&format!("  gtn {command}")), "{help}");
+    }
+    assert!(stdout(&["--help"]).contains("Examples:"));
+    assert!(stdout(&["data", "info", "--help"]).contains("Examples:"));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for args in [
+        &["trian"][..],
+        &["train", "--preset", "imagenet"],
+        &["train", "--config", "a", "--preset", "mnist-cpu"],
+        &["train", "--set", "steps"],
+        &["train", "--seed", "-1"],
+        &["train", "--threads", "0"],
+        &["train", "--device", "tpu"],
+        &["eval"],
+        &["eval", "run", "--learners", "0"],
+        &["export", "run", "--format", "zip", "--out", "x"],
+    ] {
+        gtn().args(args).assert().code(2).stdout("");
+    }
+}
+
+#[test]
+fn wrong_configurations_exit_with_2_and_name_the_key() {
+    let folder = workplace();
+    fs::write(folder.path().join("typo.toml"), "[inner]\nstpes = 3").unwrap();
+    fs::write(folder.path().join("type.toml"), "iterations = 'many'").unwrap();
+    fs::write(folder.path().join("torn.toml"), "[inner").unwrap();
+    for (args, parts) in [
+        (&["--config", "typo.toml"][..], &["typo.toml", "`inner.stpes`", "`inner.steps`"][..]),
+        (&["--config", "type.toml"], &["iterations", "whole number", "\"many\""]),
+        (&["--config", "torn.toml"], &["torn.toml, line 1"]),
+        (&["--config", "tiny.toml", "--set", "inner.step=3"], &["`inner.step`", "`inner.steps`"]),
+        (&["--config", "tiny.toml", "--set", "inner.steps=0"], &["inner.steps", "at least 1"]),
+        (&["--config", "tiny.toml", "--data", "digits:3"], &["digits:3"]),
+        (&["--config", "tiny.toml", "--device", "cuda:0"], &["built without CUDA"]),
+        (&["--config", "tiny.toml", "--set", "data.pad=28"], &["pad"]),
+    ] {
+        let mut command = gtn_in(folder.path());
+        let message = error(command.args(["train", "--out", "run"]).args(args), 2);
+        for part in parts {
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+        assert!(!folder.path().join("run").exists(), "nothing is written for {args:?}");
+    }
+}
+
+#[test]
+fn failures_at_run_time_exit_with_1() {
+    let folder = workplace();
+    for args in [
+        &["train", "--config", "nowhere.toml"][..],
+        &["train", "--preset", "mnist-cpu"],
+        &["data", "info", "nowhere"],
+    ] {
+        let message = error(gtn_in(folder.path()).args(args), 1);
+        assert!(message.contains("nowhere") || message.contains("--data DIR"), "{message}");
+    }
+}
+
+#[test]
+fn data_sets_are_described() {
+    let text = stdout(&["data", "info", "digits:100"]);
+    assert!(text.starts_with("digits (built-in digits)\nimages 1×28×28, mean "), "{text}");
+    assert!(text.contains("\nall      100          20    20\n"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&["data", "info", "digits:100", "--json"])).unwrap();
+    assert_eq!(json["train"]["images"], 100);
+    assert_eq!(json["classes"].as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn completions_are_written_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(stdout(&["completions", shell]).contains("quickstart"), "{shell}");
+    }
+}

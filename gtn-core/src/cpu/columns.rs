@@ -1,0 +1,98 @@
+//! Feature maps as matrices with a row for each pixel and a column for each channel.
+
+use super::{Float, channels_first, channels_last, tensor, vectorize, view};
+use crate::Result;
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+/// Rows that one task works on: a constant, so that sums do not depend on the number of threads.
+const ROWS: usize = 256;
+
+/// For each of `N` functions, its sum over the rows of each column.
+///
+/// `add` gets a row's number, the row, and the sums so far, column by column.
+pub(crate) fn column_sums<T: Float, const N: usize>(
+    x: &[T],
+    columns: usize,
+    add: impl Fn(usize, &[T], &mut [Vec<T>; N]) + Sync,
+) -> [Vec<T>; N] {
+    let zero = || std::array::from_fn(|_| vec![T::zero(); columns]);
+    let parts: Vec<[Vec<T>; N]> = x
+        .par_chunks((ROWS * columns).max(1))
+        .enumerate()
+        .map(|(part, rows)| {
+            let mut sums = zero();
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (i, row) in rows.chunks_exact(columns).enumerate() {
+                        add(part * ROWS + i, row, &mut sums);
+                    }
+                },
+            );
+            sums
+        })
+        .collect();
+    parts.into_iter().fold(zero(), |mut total, part| {
+        for (total, part) in total.iter_mut().zip(part) {
+            for (total, v) in total.iter_mut().zip(part) {
+                *total = *total + v;
+            }
+        }
+        total
+    })
+}
+
+/// The sum of each channel of `x (batch, channels, …)`.
+pub(crate) fn channel_sums<T: Float>(x: &Tensor) -> Result<Vec<T>> {
+    let columns = x.dims()[1];
+    let x = channels_last(x)?;
+    let x = view::<T>(&x)?;
+    let [sums] = column_sums::<T, 1>(&x, columns, |_, row, [sums]| {
+        for (sum, &v) in sums.iter_mut().zip(row) {
+            *sum = *sum + v;
+        }
+    });
+    Ok(sums)
+}
+
+/// A feature map filled row by row: `fill` gets a row's number and the row.
+pub(crate) fn from_rows<T: Float>(
+    dims: &[usize],
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Result<Tensor> {
+    let columns = dims[1];
+    let mut out = vec![T::zero(); dims.iter().product()];
+    out.par_chunks_mut((ROWS * columns).max(1)).enumerate().for_each(|(part, rows)| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, row) in rows.chunks_exact_mut(columns).enumerate() {
+                    fill(part * ROWS + i, row);
+                }
+            },
+        );
+    });
+    match *dims {
+        [batch, channels, height, width] => {
+            channels_first(tensor(out, &[batch, height, width, channels])?)
+        }
+        _ => tensor(out, dims),
+    }
+}
+
+/// `f` of every element of `x (batch, channels, …)` and its channel's element of `v (channels)`.
+pub(crate) fn with_channels<T: Float>(
+    x: &Tensor,
+    v: &[T],
+    f: impl Fn(T, T) -> T + Sync,
+) -> Result<Tensor> {
+    let last = channels_last(x)?;
+    let data = view::<T>(&last)?;
+    let (data, columns) = (&*data, v.len());
+    from_rows(x.dims(), |row, out| {
+        for ((out, &x), &v) in out.iter_mut().zip(&data[row * columns..]).zip(v) {
+            *out = f(x, v);
+        }
+    })
+}

@@ -1,0 +1,217 @@
+//! What the operations share on a CPU: slices of tensors, loops that give the
+//! same bytes for any number of threads, and the matrix product.
+
+mod columns;
+mod layout;
+mod product;
+mod simd;
+
+pub(crate) use columns::{channel_sums, column_sums, from_rows, with_channels};
+pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
+pub(crate) use product::{Rows, Segment, Strides, inner_products, product};
+pub(crate) use simd::{Lanes, Mask, dispatch};
+
+use crate::{Error, Result};
+use candle_core::{CpuStorage, DType, Device, Storage, StorageRef, Tensor, WithDType};
+use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+/// Elements a task of an elementwise loop works on.
+const CHUNK: usize = 1 << 14;
+
+/// The floating-point types that the operations are written for: `f32` to
+/// run, `f64` to check.
+pub(crate) trait Float: WithDType + num_traits::Float + std::iter::Sum {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+/// Runs a generic body for the floating-point type of a tensor.
+macro_rules! by_dtype {
+    ($tensor:expr, $T:ident => $body:expr) => {
+        match $tensor.dtype() {
+            candle_core::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            other => Err($crate::cpu::unsupported(other)),
+        }
+    };
+}
+pub(crate) use by_dtype;
+
+/// The error of [`by_dtype`] for an element type that is neither f32 nor f64.
+pub(crate) fn unsupported(dtype: DType) -> Error {
+    Error::spec(format!("tensors must be f32 or f64 here, found {dtype:?}"))
+}
+
+/// A tensor's elements in row-major order, borrowed from its storage.
+pub(crate) struct View<'a, T> {
+    storage: StorageRef<'a>,
+    start: usize,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T: WithDType> Deref for View<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        let Storage::Cpu(storage) = &*self.storage else {
+            unreachable!("view() took a CPU tensor")
+        };
+        let all = T::cpu_storage_as_slice(storage).expect("view() checked the type");
+        &all[self.start..self.start + self.len]
+    }
+}
+
+/// Borrows the elements of a contiguous CPU tensor.
+pub(crate) fn view<T: WithDType>(tensor: &Tensor) -> Result<View<'_, T>> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(cpu) = &*storage else {
+        return Err(Error::spec("this operation has no kernel for the tensor's device"));
+    };
+    T::cpu_storage_as_slice(cpu)?;
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        return Err(Error::spec("this operation needs contiguous tensors"));
+    };
+    Ok(View { storage, start, len: end - start, element: PhantomData })
+}
+
+/// A CPU tensor that owns `data`.
+pub(crate) fn tensor<T: WithDType>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
+    let storage: CpuStorage = T::to_cpu_storage_owned(data);
+    debug_assert_eq!(shape.iter().product::<usize>(), T::cpu_storage_as_slice(&storage)?.len());
+    Ok(Tensor::from_storage(
+        Storage::Cpu(storage),
+        shape,
+        candle_core::op::BackpropOp::none(),
+        false,
+    ))
+}
+
+/// Elementwise functions of `IN` tensors of one shape, `OUT` results at a time: one
+/// pass over memory.
+pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
+    inputs: [&Tensor; IN],
+    f: impl Fn([T; IN]) -> [T; OUT] + Sync,
+) -> Result<[Tensor; OUT]> {
+    let (inputs, channels_last) = aligned(inputs)?;
+    let views = inputs.iter().map(|t| view::<T>(t)).collect::<Result<Vec<_>>>()?;
+    let slices: [&[T]; IN] = std::array::from_fn(|i| &*views[i]);
+    let len = inputs[0].elem_count();
+    assert!(slices.iter().all(|s| s.len() == len), "elementwise on tensors of different sizes");
+    let mut outputs: [Vec<T>; OUT] = std::array::from_fn(|_| vec![T::zero(); len]);
+    let mut chunks = outputs.each_mut().map(|out| out.chunks_mut(CHUNK));
+    let tasks: Vec<[&mut [T]; OUT]> = (0..len.div_ceil(CHUNK))
+        .map(|_| chunks.each_mut().map(|c| c.next().expect("chunks of one length")))
+        .collect();
+    tasks.into_par_iter().enumerate().for_each(|(task, mut out)| {
+        let len = out[0].len();
+        let inputs: [&[T]; IN] = slices.map(|s| &s[task * CHUNK..][..len]);
+        vectorize(
+            #[inline(always)]
+            || {
+                for i in 0..len {
+                    let mut values = [T::zero(); IN];
+                    for k in 0..IN {
+                        values[k] = inputs[k][i];
+                    }
+                    let values = f(values);
+                    for k in 0..OUT {
+                        out[k][i] = values[k];
+                    }
+                }
+            },
+        );
+    });
+    let mut results = Vec::with_capacity(OUT);
+    for out in outputs {
+        let out = tensor(out, inputs[0].dims())?;
+        results.push(if channels_last { channels_first(out)? } else { out });
+    }
+    Ok(results.try_into().expect("one tensor for each output"))
+}
+
+/// `f` of every element.
+pub(crate) fn map<T: Float>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Tensor> {
+    let [y] = elementwise::<T, 1, 1>([x], |[x]| [f(x)])?;
+    Ok(y)
+}
+
+/// `f` of every pair of elements of two tensors of one shape.
+pub(crate) fn zip<T: Float>(
+    x: &Tensor,
+    y: &Tensor,
+    f: impl Fn(T, T) -> T + Sync,
+) -> Result<Tensor> {
+    let [z] = elementwise::<T, 2, 1>([x, y], |[x, y]| [f(x, y)])?;
+    Ok(z)
+}
+
+/// The inner product of two tensors of one size, in an order fixed by their size.
+pub(crate) fn inner_product<T: Float>(x: &Tensor, y: &Tensor) -> Result<f64> {
+    let (x, y) = (view::<T>(x)?, view::<T>(y)?);
+    let partial: Vec<T> = x
+        .par_chunks(CHUNK)
+        .zip(y.par_chunks(CHUNK))
+        .map(|(x, y)| {
+            vectorize(
+                #[inline(always)]
+                || dot(x, y),
+            )
+        })
+        .collect();
+    Ok(partial.into_iter().map(WithDType::to_f64).sum())
+}
+
+/// The sum of two tensors of one shape.
+pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    by_dtype!(x, T => zip::<T>(x, y, |a, b| a + b))
+}
+
+/// Runs `f` compiled for the widest vectors that this machine has. Nothing
+/// is contracted or reassociated, so the results do not depend on it.
+#[inline(always)]
+pub(crate) fn vectorize<R>(f: impl FnOnce() -> R) -> R {
+    struct Run<F>(F);
+    impl<F: FnOnce() -> R, R> pulp::WithSimd for Run<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Run(f))
+}
+
+/// Partial sums that [`dot`] keeps: wide enough for one vector of AVX-512,
+/// and fixed, so that the result is the same on every machine.
+const LANES: usize = 16;
+
+/// The inner product of two slices, in an order fixed by their length alone.
+#[inline(always)]
+pub(crate) fn dot<T: Float>(x: &[T], y: &[T]) -> T {
+    let (x_lanes, x_rest) = x.as_chunks::<LANES>();
+    let (y_lanes, y_rest) = y.as_chunks::<LANES>();
+    let mut partial = [T::zero(); LANES];
+    for (x, y) in x_lanes.iter().zip(y_lanes) {
+        for ((sum, &x), &y) in partial.iter_mut().zip(x).zip(y) {
+            *sum = *sum + x * y;
+        }
+    }
+    for ((sum, &x), &y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
+        *sum = *sum + x * y;
+    }
+    partial.into_iter().sum()
+}
+
+/// A tensor of the floating-point type and device of `like`.
+pub(crate) fn zeros_like(like: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    Ok(Tensor::zeros(shape, like.dtype(), &Device::Cpu)?)
+}

@@ -1,0 +1,142 @@
+//! The generator: noise and a label become an image.
+
+use crate::data::ImageShape;
+use crate::graph::{Graph, Trace};
+use crate::network::builder::{Leaf, Means, NetworkBuilder};
+use crate::network::{Layout, Params, gather, leaves, mask};
+use crate::ops::{Conv2d, ReflectionPad, Reshape, Tanh, Upsample};
+use crate::{Error, Result};
+use candle_core::Tensor;
+use std::sync::Arc;
+
+const SLOPE: f64 = 0.1;
+
+/// The generator of Such et al. (arXiv 1912.07768): two fully connected
+/// layers make a small feature map, two convolutions after upsampling make it an image.
+///
+/// Everything is weight-normalized; batch norms use the statistics of the
+/// batch that is generated; the output lies between −2 and 2.
+///
+/// It holds no parameters: those are [`Params`], handed to each call.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    graph: Graph,
+    leaves: Vec<Leaf>,
+    params: Arc<Layout>,
+    noise: usize,
+}
+
+/// The gradients of a generated batch.
+#[derive(Debug)]
+pub struct GeneratorAdjoint {
+    /// By the parameters.
+    pub params: Params,
+    /// By the noise `(batch, noise)`.
+    pub noise: Tensor,
+    /// By the targets `(batch, classes)`.
+    pub targets: Tensor,
+}
+
+impl Generator {
+    /// A generator from `noise` numbers and a label of `classes` to `image`.
+    ///
+    /// `widths` are the outputs of the first fully connected layer, the
+    /// channels of the small feature map, and those between the convolutions: (1024, 128, 64) in the paper.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when height or width is no multiple of 4, or a size is zero.
+    pub fn new(
+        noise: usize,
+        widths: [usize; 3],
+        image: ImageShape,
+        classes: usize,
+    ) -> Result<Self> {
+        let ImageShape { channels, height, width } = image;
+        if height % 4 != 0 || width % 4 != 0 || height == 0 || width == 0 {
+            return Err(Error::spec(format!(
+                "the generator makes images whose sides are multiples of 4, found {height}×{width}; resize the data set"
+            )));
+        }
+        if noise == 0 || widths.contains(&0) {
+            return Err(Error::spec(format!(
+                "the generator's noise and widths must be at least 1, found noise {noise} and widths {widths:?}"
+            )));
+        }
+        let [hidden, deep, shallow] = widths;
+        let conv = Conv2d { stride: 1, padding: 0 };
+        let mut net = NetworkBuilder::new(Means::Batch);
+        let x = net.input(&[noise + classes]);
+
+        let x = net.linear("fc1", x, hidden)?;
+        let x = net.batch_norm("bn1", x)?;
+        let x = net.leaky_relu(x, SLOPE)?;
+
+        let sample = vec![deep, height / 4, width / 4];
+        let x = net.linear("fc2", x, sample.iter().product())?;
+        let x = net.batch_norm("bn2", x)?;
+        let x = net.leaky_relu(x, SLOPE)?;
+        let x = net.apply(Reshape { sample }, &[x])?;
+
+        let x = net.apply(Upsample { factor: 2 }, &[x])?;
+        let x = net.apply(ReflectionPad { padding: 1 }, &[x])?;
+        let x = net.conv("conv1", x, shallow, 3, conv)?;
+        let x = net.batch_norm("bn3", x)?;
+        let x = net.leaky_relu(x, SLOPE)?;
+
+        let x = net.apply(Upsample { factor: 2 }, &[x])?;
+        let x = net.apply(ReflectionPad { padding: 1 }, &[x])?;
+        let x = net.conv("conv2", x, channels, 3, conv)?;
+        let x = net.bias("conv2", x)?;
+        let x = net.apply(Tanh { scale: 2.0 }, &[x])?;
+
+        let built = net.finish(x);
+        Ok(Self { graph: built.graph, leaves: built.leaves, params: built.params, noise })
+    }
+
+    /// Names and shapes of the parameters.
+    pub fn params(&self) -> &Arc<Layout> {
+        &self.params
+    }
+
+    /// Numbers of noise a sample.
+    pub fn noise(&self) -> usize {
+        self.noise
+    }
+
+    /// Images `(batch, channels, height, width)` from noise `(batch, noise)` and targets `(batch, classes)`.
+    pub fn generate(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        self.graph.infer(&self.inputs(params, noise, targets)?)
+    }
+
+    /// Gradients of a generated batch from the adjoint of its images. The images are generated again.
+    pub fn backward(
+        &self,
+        params: &Params,
+        noise: &Tensor,
+        targets: &Tensor,
+        images: &Tensor,
+    ) -> Result<GeneratorAdjoint> {
+        let trace: Trace = self.graph.forward(&self.inputs(params, noise, targets)?, &[])?;
+        let wants = mask(&self.leaves, |_| true);
+        let seed = [(self.graph.output(), images.clone())];
+        let adjoints = self.graph.backward(&trace, &seed, &wants)?;
+        let at = self.leaves.iter().position(|l| *l == Leaf::Input(0));
+        let input = adjoints[at.expect("the input is a leaf")].as_ref();
+        let input = input.expect("images depend on the input");
+        let classes = targets.dim(1)?;
+        let of = |leaf| match leaf {
+            Leaf::Param(i) => Some(i),
+            _ => None,
+        };
+        Ok(GeneratorAdjoint {
+            params: gather(&self.params, &self.leaves, &adjoints, of, params)?,
+            noise: input.narrow(1, 0, self.noise)?.contiguous()?,
+            targets: input.narrow(1, self.noise, classes)?.contiguous()?,
+        })
+    }
+
+    fn inputs(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Vec<Tensor>> {
+        let input = Tensor::cat(&[noise, targets], 1)?.contiguous()?;
+        leaves(&self.leaves, &[input], params, None)
+    }
+}

@@ -1,0 +1,151 @@
+//! A network as a graph of operations, and the four passes over it.
+//!
+//! | pass | computes |
+//! | --- | --- |
+//! | [`Graph::forward`] | every value; the [`Trace`] keeps what is needed later |
+//! | [`Graph::backward`] | adjoints of the leaves (`backward_keeping`: before a tangent pass) |
+//! | [`Graph::tangent`] | tangents of every value, given tangents of leaves |
+//! | [`Graph::backward_tangent`] | tangents of the adjoints of the leaves |
+//!
+//! The last two give, at the cost of one step's memory, what second-order
+//! differentiation is needed for: see [`crate::meta`].
+
+mod passes;
+
+pub use passes::{Tangents, Trace};
+
+use crate::Result;
+use crate::ops::Op;
+use std::sync::Arc;
+
+/// A value in a [`Graph`]: a leaf or the output of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Value(Place);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    Leaf(usize),
+    Node(usize),
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    op: Arc<dyn Op>,
+    args: Vec<Value>,
+}
+
+/// An acyclic graph of operations, in an order in which they can run.
+///
+/// Leaves are the images, the targets, the parameters, …: the graph does not
+/// tell them apart.
+///
+/// ```
+/// use gtn_core::graph::GraphBuilder;
+/// use gtn_core::ops::{Linear, Tanh};
+///
+/// let mut builder = GraphBuilder::new();
+/// let x = builder.leaf(&[1, 3]);
+/// let w = builder.leaf(&[2, 3]);
+/// let y = builder.apply(Linear, &[x, w])?;
+/// let y = builder.apply(Tanh { scale: 1.0 }, &[y])?;
+/// assert_eq!(builder.shape(y), [1, 2]);
+/// let graph = builder.finish(y);
+/// assert_eq!(graph.leaves(), 2);
+/// # Ok::<(), gtn_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Graph {
+    leaves: usize,
+    nodes: Vec<Node>,
+    output: Value,
+}
+
+impl Graph {
+    /// The number of leaves.
+    pub fn leaves(&self) -> usize {
+        self.leaves
+    }
+
+    /// The value that the graph is for.
+    pub fn output(&self) -> Value {
+        self.output
+    }
+
+    /// The same graph for another of its values; what only the old one needed is left out.
+    pub fn with_output(&self, output: Value) -> Self {
+        let nodes = match output.0 {
+            Place::Leaf(_) => 0,
+            Place::Node(node) => node + 1,
+        };
+        Self { leaves: self.leaves, nodes: self.nodes[..nodes].to_vec(), output }
+    }
+
+    fn values(&self) -> usize {
+        self.leaves + self.nodes.len()
+    }
+
+    /// Where a value stands in a list of all leaves and then all nodes.
+    fn index(&self, value: Value) -> usize {
+        match value.0 {
+            Place::Leaf(leaf) => leaf,
+            Place::Node(node) => self.leaves + node,
+        }
+    }
+
+    /// For each value, whether it depends on one of these leaves.
+    fn reach(&self, leaves: &[bool]) -> Vec<bool> {
+        let mut reach = leaves.to_vec();
+        for node in &self.nodes {
+            reach.push(node.args.iter().any(|&a| reach[self.index(a)]));
+        }
+        reach
+    }
+}
+
+/// Builds a [`Graph`].
+///
+/// Shapes are those of a batch of one: the batch's size is chosen when the graph runs.
+#[derive(Debug, Default)]
+pub struct GraphBuilder {
+    leaves: Vec<Vec<usize>>,
+    nodes: Vec<Node>,
+    shapes: Vec<Vec<usize>>,
+}
+
+impl GraphBuilder {
+    /// A graph without values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a leaf of this shape.
+    pub fn leaf(&mut self, shape: &[usize]) -> Value {
+        self.leaves.push(shape.to_vec());
+        Value(Place::Leaf(self.leaves.len() - 1))
+    }
+
+    /// Adds `op` of `args`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] when the operation does not take arguments of these shapes.
+    pub fn apply(&mut self, op: impl Op + 'static, args: &[Value]) -> Result<Value> {
+        let shapes: Vec<&[usize]> = args.iter().map(|&a| self.shape(a)).collect();
+        let shape = op.shape(&shapes)?;
+        self.shapes.push(shape);
+        self.nodes.push(Node { op: Arc::new(op), args: args.to_vec() });
+        Ok(Value(Place::Node(self.nodes.len() - 1)))
+    }
+
+    /// The shape of a value, for a batch of one.
+    pub fn shape(&self, value: Value) -> &[usize] {
+        match value.0 {
+            Place::Leaf(leaf) => &self.leaves[leaf],
+            Place::Node(node) => &self.shapes[node],
+        }
+    }
+
+    /// The graph for `output`.
+    pub fn finish(self, output: Value) -> Graph {
+        Graph { leaves: self.leaves.len(), nodes: self.nodes, output }
+    }
+}

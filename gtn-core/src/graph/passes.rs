@@ -1,0 +1,254 @@
+//! The passes: each walks the nodes once, forward or backward.
+
+use super::{Graph, Value};
+use crate::Result;
+use crate::cpu;
+use crate::ops::{Forward, Kept};
+use candle_core::Tensor;
+
+/// What a forward pass leaves for the passes after it.
+#[derive(Debug)]
+pub struct Trace {
+    output: Tensor,
+    kept: Vec<Kept>,
+    observed: Vec<Tensor>,
+    /// The adjoint of each node's output, where its operation asked for it:
+    /// filled in by [`Graph::backward_keeping`].
+    adjoints: Vec<Option<Tensor>>,
+}
+
+impl Trace {
+    /// The graph's output.
+    pub fn output(&self) -> &Tensor {
+        &self.output
+    }
+
+    /// The observed values, in the order in which they were asked for.
+    pub fn observed(&self) -> &[Tensor] {
+        &self.observed
+    }
+
+    /// Bytes of the tensors held, not counting `leaves` and tensors held twice.
+    pub fn bytes(&self, leaves: &[Tensor]) -> usize {
+        let mut seen: std::collections::HashSet<_> = leaves.iter().map(Tensor::id).collect();
+        let held =
+            self.kept.iter().flat_map(|kept| kept.args.iter().chain(&kept.output).chain(&kept.aux));
+        held.chain(self.adjoints.iter().flatten())
+            .chain([&self.output])
+            .chain(&self.observed)
+            .filter(|t| seen.insert(t.id()))
+            .map(|t| t.elem_count() * t.dtype().size_in_bytes())
+            .sum()
+    }
+}
+
+/// The tangents of a graph's values: what [`Graph::backward_tangent`] needs.
+#[derive(Debug)]
+pub struct Tangents(Vec<Option<Tensor>>);
+
+impl Graph {
+    /// Computes every value, keeping for later passes what the operations ask
+    /// for, and the values of `observe`.
+    ///
+    /// # Panics
+    /// When `leaves` are not as many as the graph's.
+    pub fn forward(&self, leaves: &[Tensor], observe: &[Value]) -> Result<Trace> {
+        let mut kept = Vec::with_capacity(self.nodes.len());
+        let values =
+            self.run(leaves, |op, args, forward| kept.push(Kept::new(op, args, forward)))?;
+        let value =
+            |v: &Value| values[self.index(*v)].clone().expect("only unused values are dropped");
+        Ok(Trace {
+            output: value(&self.output),
+            observed: observe.iter().map(value).collect(),
+            adjoints: vec![None; kept.len()],
+            kept,
+        })
+    }
+
+    /// Computes the output only.
+    ///
+    /// # Panics
+    /// When `leaves` are not as many as the graph's.
+    pub fn infer(&self, leaves: &[Tensor]) -> Result<Tensor> {
+        let mut values = self.run(leaves, |_, _, _| ())?;
+        Ok(values[self.index(self.output)].take().expect("the output is never dropped"))
+    }
+
+    /// Runs the nodes in order. A value goes as soon as its last use is over,
+    /// unless it is small enough to be an observed one.
+    fn run(
+        &self,
+        leaves: &[Tensor],
+        mut each: impl FnMut(&dyn crate::ops::Op, &[&Tensor], &Forward),
+    ) -> Result<Vec<Option<Tensor>>> {
+        assert_eq!(leaves.len(), self.leaves, "one tensor for each leaf");
+        let mut last_use = vec![usize::MAX; self.values()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            for arg in &node.args {
+                last_use[self.index(*arg)] = i;
+            }
+        }
+        last_use[self.index(self.output)] = usize::MAX;
+        let mut values: Vec<Option<Tensor>> = leaves.iter().cloned().map(Some).collect();
+        for (i, node) in self.nodes.iter().enumerate() {
+            let args: Vec<&Tensor> = node
+                .args
+                .iter()
+                .map(|a| values[self.index(*a)].as_ref().expect("dropped after its last use only"))
+                .collect();
+            let forward = node.op.forward(&args)?;
+            each(&*node.op, &args, &forward);
+            values.push(Some(forward.y));
+            for arg in &node.args {
+                let is_map = values[self.index(*arg)].as_ref().is_some_and(|v| v.dims().len() > 1);
+                if last_use[self.index(*arg)] == i && self.index(*arg) >= self.leaves && is_map {
+                    values[self.index(*arg)] = None;
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// Adjoints of the wanted leaves, from adjoints `seeds` of any values.
+    pub fn backward(
+        &self,
+        trace: &Trace,
+        seeds: &[(Value, Tensor)],
+        wants: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        self.walk_back(trace, seeds, wants, &self.reach(wants), |_, _| ())
+    }
+
+    /// As [`Graph::backward`], and the trace keeps what
+    /// [`Graph::backward_tangent`] will need to find the leaves `later`.
+    pub fn backward_keeping(
+        &self,
+        trace: &mut Trace,
+        seeds: &[(Value, Tensor)],
+        wants: &[bool],
+        later: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let later = self.reach(later);
+        let keeps = |node: usize| self.nodes[node].op.keep().adjoint && later[self.leaves + node];
+        // Adjoints must come as far as the wanted leaves and as the nodes that keep theirs.
+        let mut needed = wants.to_vec();
+        for (i, node) in self.nodes.iter().enumerate() {
+            needed.push(keeps(i) || node.args.iter().any(|a| needed[self.index(*a)]));
+        }
+        let mut kept = vec![None; self.nodes.len()];
+        let adjoints = self.walk_back(trace, seeds, wants, &needed, |i, gy| {
+            kept[i] = keeps(i).then_some(gy);
+        })?;
+        trace.adjoints = kept;
+        Ok(adjoints)
+    }
+
+    /// Walks the nodes backward as far as the values `needed`, and hands each
+    /// node's adjoint on to `done` after its last use.
+    fn walk_back(
+        &self,
+        trace: &Trace,
+        seeds: &[(Value, Tensor)],
+        wants: &[bool],
+        needed: &[bool],
+        mut done: impl FnMut(usize, Tensor),
+    ) -> Result<Vec<Option<Tensor>>> {
+        let mut adjoints = self.seeded(seeds)?;
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            let Some(gy) = adjoints[self.leaves + i].take() else { continue };
+            let wanted: Vec<bool> = node
+                .args
+                .iter()
+                .map(|a| {
+                    let a = self.index(*a);
+                    wants.get(a).copied().unwrap_or(needed[a])
+                })
+                .collect();
+            if wanted.contains(&true) {
+                let shares = node.op.backward(&trace.kept[i], &gy, &wanted)?;
+                self.accumulate(&mut adjoints, &node.args, shares)?;
+            }
+            done(i, gy);
+        }
+        adjoints.truncate(self.leaves);
+        Ok(adjoints)
+    }
+
+    /// Tangents of all values, from tangents of the leaves (`None`: zero).
+    pub fn tangent(&self, trace: &Trace, leaves: &[Option<Tensor>]) -> Result<Tangents> {
+        assert_eq!(leaves.len(), self.leaves, "one tangent for each leaf");
+        let mut tangents = leaves.to_vec();
+        for (i, node) in self.nodes.iter().enumerate() {
+            let args: Vec<Option<&Tensor>> =
+                node.args.iter().map(|a| tangents[self.index(*a)].as_ref()).collect();
+            let tangent = node.op.tangent(&trace.kept[i], &args)?;
+            tangents.push(tangent);
+        }
+        Ok(Tangents(tangents))
+    }
+
+    /// Tangents of what [`Graph::backward_keeping`] gave for the same trace, where the
+    /// leaves move along `tangents` and the seeds along `seeds` (those not named: not at all).
+    ///
+    /// For the output's adjoint held fixed, this is the adjoint of the
+    /// output's tangent: the gradient of the derivative along a direction.
+    pub fn backward_tangent(
+        &self,
+        trace: &Trace,
+        tangents: &Tangents,
+        seeds: &[(Value, Tensor)],
+        wants: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let reach = self.reach(wants);
+        let mut adjoints = self.seeded(seeds)?;
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            let wanted: Vec<bool> = node.args.iter().map(|a| reach[self.index(*a)]).collect();
+            let dgy = adjoints[self.leaves + i].take();
+            if !wanted.contains(&true) {
+                continue;
+            }
+            let args: Vec<Option<&Tensor>> =
+                node.args.iter().map(|a| tangents.0[self.index(*a)].as_ref()).collect();
+            let gy = match (&trace.adjoints[i], &dgy) {
+                (Some(gy), _) => gy.clone(),
+                (None, None) => continue,
+                // Not on the way from the first seeds: its adjoint was zero.
+                (None, Some(dgy)) if node.op.keep().adjoint => dgy.zeros_like()?,
+                // An operation that did not ask for its adjoint does not look at it.
+                (None, Some(dgy)) => dgy.clone(),
+            };
+            let shares =
+                node.op.backward_tangent(&trace.kept[i], &args, &gy, dgy.as_ref(), &wanted)?;
+            self.accumulate(&mut adjoints, &node.args, shares)?;
+        }
+        adjoints.truncate(self.leaves);
+        Ok(adjoints)
+    }
+
+    fn seeded(&self, seeds: &[(Value, Tensor)]) -> Result<Vec<Option<Tensor>>> {
+        let mut adjoints = vec![None; self.values()];
+        for (value, seed) in seeds {
+            self.accumulate(&mut adjoints, &[*value], vec![Some(seed.clone())])?;
+        }
+        Ok(adjoints)
+    }
+
+    /// Adds each share to the adjoint of its value.
+    fn accumulate(
+        &self,
+        adjoints: &mut [Option<Tensor>],
+        values: &[Value],
+        shares: Vec<Option<Tensor>>,
+    ) -> Result<()> {
+        for (value, share) in values.iter().zip(shares) {
+            let Some(share) = share else { continue };
+            let slot = &mut adjoints[self.index(*value)];
+            *slot = Some(match slot.take() {
+                Some(sum) => cpu::add(&sum, &share)?,
+                None => share,
+            });
+        }
+        Ok(())
+    }
+}

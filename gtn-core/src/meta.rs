@@ -1,0 +1,232 @@
+//! The exact meta-gradient: through every step of a learner's training, in the memory of one step.
+//!
+//! With parameters θ, optimizer state v, batch (x, y) and inner loss L, a step is
+//! `g = ∇L(θ; x, y)`, `(θ, v) ← rule(θ, v, g)`. Walking back from the last step,
+//! the rule's own derivative turns the adjoints of (θ, v) into the
+//! adjoint `u` of `g`; then `S = ⟨∇L(θ; x, y), u⟩` is differentiated by θ, x and y.
+//! `S` is the derivative of `L` along `u`: one pass with tangents, and one
+//! backward pass over it ([`Network::curvature`]). Only θ, v and the batch of each step are
+//! kept. This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
+
+use crate::data::Batch;
+use crate::inner::{InnerOptimizer, Rates, State, StepAt};
+use crate::network::{Lesson, Network, Params};
+use crate::{Error, Result};
+use candle_core::{DType, Tensor};
+
+/// What a learner is taught with, step by step, and who learns from how it went.
+pub trait Syllabus {
+    /// The number of steps.
+    fn steps(&self) -> usize;
+
+    /// The batch and the rates of step `step` (from 0).
+    fn lesson(&mut self, step: usize) -> Result<(Batch, Rates)>;
+
+    /// Takes in the adjoints of a step's batch and rates. Called once for each step, the last step first.
+    fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> Result<()>;
+
+    /// Whether the targets are learned: if not, their adjoints are not computed.
+    fn learns_targets(&self) -> bool;
+}
+
+/// Adjoints of what a step was taught with.
+#[derive(Debug)]
+pub struct LessonAdjoint {
+    /// Of the images.
+    pub images: Tensor,
+    /// Of the targets, where they are learned.
+    pub targets: Option<Tensor>,
+    /// Of the learning rate.
+    pub lr: f64,
+    /// Of the momentum.
+    pub momentum: f64,
+}
+
+/// The real data on which a learner is judged.
+pub trait Exam {
+    /// The batch on which the learner is judged after step `step` (from 0); `None` where it is not.
+    fn batch(&mut self, step: usize) -> Result<Option<Batch>>;
+}
+
+/// What becomes of a step's activations between the sweep forward and the sweep back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activations {
+    /// They go, and are computed again: memory grows with the number of
+    /// steps only by parameters, optimizer state and batch.
+    Recompute,
+    /// They are kept while they fit into so many bytes. The results are the same bits.
+    KeepWithin {
+        /// The budget for all steps together.
+        bytes: usize,
+    },
+}
+
+/// A learner after its training.
+#[derive(Debug, Clone)]
+pub struct Taught {
+    /// Its parameters.
+    pub params: Params,
+    /// Its running means.
+    pub running: Params,
+}
+
+/// What [`meta_gradient`] returns; the adjoints of the lessons went to [`Syllabus::learn`].
+#[derive(Debug)]
+pub struct MetaGradient {
+    /// The meta-losses added up.
+    pub meta_loss: f64,
+    /// How many there were.
+    pub exams: usize,
+    /// The learner's loss on each step's batch, before the step.
+    pub inner_losses: Vec<f64>,
+    /// The learner after the last step.
+    pub taught: Taught,
+    /// The gradient of the sum of the meta-losses by the learner's first parameters.
+    pub initial: Params,
+}
+
+/// What a step leaves for the way back.
+struct Footprint {
+    params: Params,
+    running: Params,
+    state: State,
+    batch: Batch,
+    rates: Rates,
+    gradient: Option<Tensor>,
+    lesson: Option<Lesson>,
+}
+
+/// Trains a learner and differentiates the sum of its meta-losses through the training.
+///
+/// # Errors
+/// [`Error::NonFinite`] that names the step at which the learner's loss or
+/// the meta-loss became infinite or not-a-number.
+pub fn meta_gradient(
+    network: &Network,
+    optimizer: InnerOptimizer,
+    initial: &Params,
+    syllabus: &mut dyn Syllabus,
+    exam: &mut dyn Exam,
+    activations: Activations,
+) -> Result<MetaGradient> {
+    let steps = syllabus.steps();
+    let flat = initial.flat();
+    let running = network.fresh_running(flat.dtype(), flat.device())?;
+
+    let mut footprints: Vec<Footprint> = Vec::with_capacity(steps);
+    let mut inner_losses = Vec::with_capacity(steps);
+    let mut taught = Taught { params: initial.clone(), running };
+    let mut state = optimizer.start(flat)?;
+    let mut budget = match activations {
+        Activations::Recompute => 0,
+        Activations::KeepWithin { bytes } => bytes,
+    };
+    for step in 0..steps {
+        let (batch, rates) = syllabus.lesson(step)?;
+        let lesson = network.learn(&taught.params, &batch, budget > 0)?;
+        inner_losses.push(scalar(lesson.loss())?);
+        finite("inner loss", inner_losses[step], step, steps)?;
+        let (params, after) =
+            optimizer.step(taught.params.flat(), &state, lesson.gradient.flat(), rates, step)?;
+        let next = Taught {
+            running: network.update_running(&taught.running, &lesson.means)?,
+            params: taught.params.with_flat(params),
+        };
+        let before = std::mem::replace(&mut taught, next);
+        let gradient = optimizer.keeps_gradient().then(|| lesson.gradient.flat().clone());
+        let kept = if budget > 0 { budget.checked_sub(lesson.bytes(&batch)) } else { None };
+        budget = kept.unwrap_or(0);
+        footprints.push(Footprint {
+            params: before.params,
+            running: before.running,
+            state: std::mem::replace(&mut state, after),
+            lesson: kept.is_some().then_some(lesson),
+            batch,
+            rates,
+            gradient,
+        });
+    }
+
+    let learned = taught.clone();
+    let mut adjoint = Adjoint {
+        params: taught.params.flat().zeros_like()?,
+        running: taught.running.flat().zeros_like()?,
+        state: optimizer.start(flat)?,
+    };
+    let (mut meta_loss, mut exams) = (0.0, 0);
+    for (step, footprint) in footprints.into_iter().enumerate().rev() {
+        if let Some(batch) = exam.batch(step)? {
+            let (loss, params, running) =
+                network.judge_gradient(&taught.params, &taught.running, &batch)?;
+            let loss = scalar(&loss)?;
+            finite("meta-loss", loss, step, steps)?;
+            meta_loss += loss;
+            exams += 1;
+            adjoint.params = (adjoint.params + params.flat())?;
+            adjoint.running = (adjoint.running + running.flat())?;
+        }
+        let at = StepAt {
+            before: &footprint.state,
+            after: &state,
+            gradient: footprint.gradient.as_ref(),
+            rates: footprint.rates,
+            step,
+        };
+        let update = optimizer.adjoint(at, &adjoint.params, &adjoint.state)?;
+        let (before, means) =
+            network.running_adjoints(&taught.running.with_flat(adjoint.running))?;
+        let lesson = match footprint.lesson {
+            Some(lesson) => lesson,
+            None => network.retrace(&footprint.params, &footprint.batch)?,
+        };
+        let direction = taught.params.with_flat(update.gradient);
+        let curvature =
+            network.curvature(&lesson, &direction, &means, syllabus.learns_targets())?;
+        drop(lesson);
+        adjoint = Adjoint {
+            params: (adjoint.params + curvature.params.flat())?,
+            running: before.flat().clone(),
+            state: update.state,
+        };
+        let images = match curvature.images {
+            Some(images) => images,
+            None => footprint.batch.images.zeros_like()?,
+        };
+        syllabus.learn(
+            step,
+            LessonAdjoint {
+                images,
+                targets: curvature.targets,
+                lr: update.lr,
+                momentum: update.momentum,
+            },
+        )?;
+        taught = Taught { params: footprint.params, running: footprint.running };
+        state = footprint.state;
+    }
+    Ok(MetaGradient {
+        meta_loss,
+        exams,
+        inner_losses,
+        taught: learned,
+        initial: initial.with_flat(adjoint.params),
+    })
+}
+
+/// Adjoints of what one step hands to the next.
+struct Adjoint {
+    params: Tensor,
+    running: Tensor,
+    state: State,
+}
+
+pub(crate) fn scalar(x: &Tensor) -> Result<f64> {
+    Ok(x.to_dtype(DType::F64)?.to_scalar::<f64>()?)
+}
+
+pub(crate) fn finite(what: &'static str, value: f64, step: usize, steps: usize) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::NonFinite { what, place: format!("inner step {} of {steps}", step + 1) })
+}

@@ -1,0 +1,159 @@
+//! Layers with parameters, laid over a graph.
+
+use super::params::{Init, Layout};
+use crate::Result;
+use crate::graph::{Graph, GraphBuilder, Value};
+use crate::ops::{
+    BatchNorm, Bias, ChannelMean, Conv2d, LeakyRelu, Linear, MeanNorm, Op, WeightNorm,
+};
+use std::sync::Arc;
+
+/// What a leaf of a network's graph stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// The network's `i`-th input.
+    Input(usize),
+    /// The `i`-th parameter.
+    Param(usize),
+    /// The `i`-th running mean.
+    Running(usize),
+}
+
+/// Whose mean a mean-only batch norm subtracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// The batch's own.
+    Batch,
+    /// The running means, which are leaves then.
+    Running,
+}
+
+/// A network in the making.
+#[derive(Debug)]
+pub(crate) struct NetworkBuilder {
+    graph: GraphBuilder,
+    leaves: Vec<Leaf>,
+    params: Layout,
+    running: Layout,
+    batch_means: Vec<Value>,
+    means: Means,
+}
+
+/// What [`NetworkBuilder::finish`] returns.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) graph: Graph,
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) params: Arc<Layout>,
+    pub(crate) running: Arc<Layout>,
+    pub(crate) batch_means: Vec<Value>,
+}
+
+impl NetworkBuilder {
+    pub(crate) fn new(means: Means) -> Self {
+        Self {
+            graph: GraphBuilder::new(),
+            leaves: Vec::new(),
+            params: Layout::default(),
+            running: Layout::default(),
+            batch_means: Vec::new(),
+            means,
+        }
+    }
+
+    pub(crate) fn input(&mut self, sample: &[usize]) -> Value {
+        let inputs = self.leaves.iter().filter(|l| matches!(l, Leaf::Input(_))).count();
+        self.leaves.push(Leaf::Input(inputs));
+        self.graph.leaf(&[&[1], sample].concat())
+    }
+
+    pub(crate) fn apply(&mut self, op: impl Op + 'static, args: &[Value]) -> Result<Value> {
+        self.graph.apply(op, args)
+    }
+
+    /// The shape of one sample of a value.
+    pub(crate) fn sample(&self, value: Value) -> &[usize] {
+        &self.graph.shape(value)[1..]
+    }
+
+    fn param(&mut self, name: String, shape: &[usize], init: Init) -> Result<Value> {
+        let number = self.params.push(name, shape, init)?;
+        self.leaves.push(Leaf::Param(number));
+        Ok(self.graph.leaf(shape))
+    }
+
+    /// A weight-normalized weight. Directions start as PyTorch's layers do (evenly from
+    /// ±1/√fan-in) and lengths at their norms, so that the first weight is the direction itself.
+    fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
+        let fan_in: usize = shape[1..].iter().product();
+        let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+        let v = self.param(format!("{name}.weight"), shape, Init::Uniform { bound })?;
+        let g = self.param(format!("{name}.g"), &shape[..1], Init::RowNorms)?;
+        self.apply(WeightNorm, &[v, g])
+    }
+
+    pub(crate) fn conv(
+        &mut self,
+        name: &str,
+        x: Value,
+        channels: usize,
+        kernel: usize,
+        op: Conv2d,
+    ) -> Result<Value> {
+        // A value that is no feature map is refused by the operation itself.
+        let inputs = self.sample(x).first().copied().unwrap_or(0);
+        let w = self.weight(name, &[channels, inputs, kernel, kernel])?;
+        self.apply(op, &[x, w])
+    }
+
+    pub(crate) fn linear(&mut self, name: &str, x: Value, features: usize) -> Result<Value> {
+        let inputs = self.sample(x).iter().product();
+        let w = self.weight(name, &[features, inputs])?;
+        self.apply(Linear, &[x, w])
+    }
+
+    pub(crate) fn bias(&mut self, name: &str, x: Value) -> Result<Value> {
+        let channels = self.sample(x)[0];
+        let bias = self.param(format!("{name}.bias"), &[channels], Init::Constant(0.0))?;
+        self.apply(Bias, &[x, bias])
+    }
+
+    pub(crate) fn mean_norm(&mut self, name: &str, x: Value) -> Result<Value> {
+        let channels = self.sample(x)[0];
+        let bias = self.param(format!("{name}.bias"), &[channels], Init::Constant(0.0))?;
+        let number = self.running.push(format!("{name}.mean"), &[channels], Init::Constant(0.0))?;
+        let mean = match self.means {
+            Means::Batch => {
+                let mean = self.apply(ChannelMean, &[x])?;
+                self.batch_means.push(mean);
+                mean
+            }
+            Means::Running => {
+                self.leaves.push(Leaf::Running(number));
+                self.graph.leaf(&[channels])
+            }
+        };
+        self.apply(MeanNorm, &[x, mean, bias])
+    }
+
+    pub(crate) fn batch_norm(&mut self, name: &str, x: Value) -> Result<Value> {
+        let channels = self.sample(x)[0];
+        let scale = self.param(format!("{name}.weight"), &[channels], Init::Constant(1.0))?;
+        let shift = self.param(format!("{name}.bias"), &[channels], Init::Constant(0.0))?;
+        self.apply(BatchNorm { epsilon: 1e-5 }, &[x, scale, shift])
+    }
+
+    pub(crate) fn leaky_relu(&mut self, x: Value, slope: f64) -> Result<Value> {
+        self.apply(LeakyRelu { slope }, &[x])
+    }
+
+    pub(crate) fn finish(self, output: Value) -> Built {
+        Built {
+            graph: self.graph.finish(output),
+            leaves: self.leaves,
+            params: Arc::new(self.params),
+            running: Arc::new(self.running),
+            batch_means: self.batch_means,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Named parameters in one flat tensor, so that an optimizer's step is one
+//! pass over memory whatever the network.
+
+use crate::seed::{Rng, normal, uniform};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All elements the same.
+    Constant(f64),
+    /// Drawn evenly from `±bound`.
+    Uniform {
+        /// The largest magnitude.
+        bound: f64,
+    },
+    /// Drawn from a normal distribution.
+    Normal {
+        /// Its standard deviation.
+        std: f64,
+    },
+    /// The norm of each row of the parameter before this one.
+    RowNorms,
+    /// Rows with a single one, which moves on by a column from row to row.
+    EvenLabels,
+}
+
+/// One parameter's place in a [`Layout`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    /// Unique name, for example `conv1.weight`.
+    pub name: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// How it starts.
+    pub init: Init,
+    offset: usize,
+}
+
+impl Slot {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the parameter has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Names, shapes and places of a set of parameters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layout {
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+impl Layout {
+    /// Adds a parameter at the end and returns its number.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when the name is taken.
+    pub fn push(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> Result<usize> {
+        let name = name.into();
+        if self.slots.iter().any(|s| s.name == name) {
+            return Err(Error::spec(format!(
+                "two layers share the parameter name `{name}`; give each layer a name of its own"
+            )));
+        }
+        let slot = Slot { name, shape: shape.to_vec(), init, offset: self.len };
+        self.len += slot.len();
+        self.slots.push(slot);
+        Ok(self.slots.len() - 1)
+    }
+
+    /// The parameters, in order.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The number of elements of all parameters together.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A value for each parameter of a [`Layout`]: weights, or gradients, or moments of an optimizer.
+#[derive(Debug, Clone)]
+pub struct Params {
+    layout: Arc<Layout>,
+    flat: Tensor,
+}
+
+impl Params {
+    /// Wraps a tensor of [`Layout::len`] elements.
+    ///
+    /// # Panics
+    /// When the sizes differ.
+    pub fn from_flat(layout: Arc<Layout>, flat: Tensor) -> Self {
+        assert_eq!(flat.dims(), [layout.len()], "a flat tensor of all parameters");
+        Self { layout, flat }
+    }
+
+    /// Zeros.
+    pub fn zeros(layout: &Arc<Layout>, dtype: DType, device: &Device) -> Result<Self> {
+        Ok(Self { layout: layout.clone(), flat: Tensor::zeros(layout.len(), dtype, device)? })
+    }
+
+    /// Draws every parameter as its [`Init`] says.
+    pub fn init(
+        layout: &Arc<Layout>,
+        dtype: DType,
+        device: &Device,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        let mut all: Vec<f32> = Vec::with_capacity(layout.len());
+        for slot in &layout.slots {
+            match slot.init {
+                Init::Constant(value) => all.resize(all.len() + slot.len(), value as f32),
+                Init::Uniform { bound } => all.extend(uniform(slot.len(), bound as f32, rng)),
+                Init::Normal { std } => {
+                    let draws = normal(&[slot.len()], DType::F32, &Device::Cpu, rng)?;
+                    all.extend(draws.to_vec1::<f32>()?.iter().map(|v| v * std as f32));
+                }
+                Init::EvenLabels => {
+                    let classes = slot.shape[1];
+                    let ones = (0..slot.len()).map(|i| i / classes % classes == i % classes);
+                    all.extend(ones.map(|one| if one { 1.0 } else { 0.0 }));
+                }
+                Init::RowNorms => {
+                    let rows = slot.len();
+                    let before = layout
+                        .slots
+                        .iter()
+                        .find(|s| s.offset + s.len() == slot.offset)
+                        .expect("row norms follow the parameter that they are of");
+                    let row = before.len() / rows.max(1);
+                    let norms: Vec<f32> = all[before.offset..]
+                        .chunks(row.max(1))
+                        .map(|row| row.iter().map(|v| v * v).sum::<f32>().sqrt())
+                        .collect();
+                    all.extend(norms);
+                }
+            }
+        }
+        let flat = Tensor::from_vec(all, layout.len(), device)?.to_dtype(dtype)?;
+        Ok(Self { layout: layout.clone(), flat })
+    }
+
+    /// Gathers named tensors.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] that names a tensor that is missing or of another shape.
+    pub fn from_named(layout: &Arc<Layout>, named: &HashMap<String, Tensor>) -> Result<Self> {
+        let mut parts = Vec::with_capacity(layout.slots.len());
+        for slot in &layout.slots {
+            let tensor = named
+                .get(&slot.name)
+                .ok_or_else(|| Error::spec(format!("parameter `{}` is missing", slot.name)))?;
+            if tensor.dims() != slot.shape {
+                return Err(Error::spec(format!(
+                    "parameter `{}`: expected shape {:?}, found {:?}",
+                    slot.name,
+                    slot.shape,
+                    tensor.dims()
+                )));
+            }
+            parts.push(tensor.flatten_all()?);
+        }
+        Ok(Self { layout: layout.clone(), flat: cat(&parts)? })
+    }
+
+    /// Gathers one tensor for each parameter, in order; `None` stands for zeros.
+    pub(crate) fn gather(
+        layout: &Arc<Layout>,
+        parts: &[Option<Tensor>],
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        let parts = layout
+            .slots
+            .iter()
+            .zip(parts)
+            .map(|(slot, part)| match part {
+                Some(part) => Ok(part.flatten_all()?),
+                None => Ok(Tensor::zeros(slot.len(), dtype, device)?),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let flat = if parts.is_empty() { Tensor::zeros(0, dtype, device)? } else { cat(&parts)? };
+        Ok(Self { layout: layout.clone(), flat })
+    }
+
+    /// Names, shapes and places.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// All elements, `(len)`.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// The same layout around other values.
+    pub fn with_flat(&self, flat: Tensor) -> Self {
+        Self::from_flat(self.layout.clone(), flat)
+    }
+
+    /// The parameters one by one, in order: views, nothing is copied.
+    pub fn tensors(&self) -> Result<Vec<Tensor>> {
+        self.layout.slots.iter().map(|slot| self.view(slot)).collect()
+    }
+
+    /// Name and tensor of each parameter.
+    pub fn named(&self) -> Result<Vec<(String, Tensor)>> {
+        self.layout.slots.iter().map(|slot| Ok((slot.name.clone(), self.view(slot)?))).collect()
+    }
+
+    /// The parameter of this name.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when there is none.
+    pub fn get(&self, name: &str) -> Result<Tensor> {
+        let slot = self.layout.slots.iter().find(|s| s.name == name);
+        self.view(slot.ok_or_else(|| Error::spec(format!("there is no parameter `{name}`")))?)
+    }
+
+    fn view(&self, slot: &Slot) -> Result<Tensor> {
+        Ok(self.flat.narrow(0, slot.offset, slot.len())?.reshape(slot.shape.as_slice())?)
+    }
+}
+
+fn cat(parts: &[Tensor]) -> Result<Tensor> {
+    Ok(Tensor::cat(parts, 0)?)
+}

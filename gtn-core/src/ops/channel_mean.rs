@@ -1,0 +1,91 @@
+//! The mean of each channel over a batch.
+
+use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
+use crate::Result;
+use crate::cpu::{self, Float, by_dtype, channel_sums, from_rows, view};
+use candle_core::Tensor;
+
+/// The mean of `x (batch, channels, …)` over the batch and all positions: `(channels)`.
+///
+/// A value of its own, rather than a part of [`super::MeanNorm`], because
+/// learners hand a running mean of it on from step to step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelMean;
+
+impl Op for ChannelMean {
+    fn name(&self) -> &'static str {
+        "channel_mean"
+    }
+
+    fn shape(&self, args: &[&[usize]]) -> Result<Vec<usize>> {
+        let [x] = arity("channel_mean", args)?;
+        Ok(vec![channels("channel_mean", x)?[1]])
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::NOTHING
+    }
+
+    fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        Ok(Forward::plain(by_dtype!(args[0], T => mean::<T>(args[0]))?))
+    }
+
+    fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        if !wants[0] {
+            return Ok(vec![None]);
+        }
+        Ok(vec![Some(by_dtype!(gy, T => spread::<T>(gy, kept.dims(0)))?)])
+    }
+
+    fn tangent(&self, _kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
+        dargs[0].map(|dx| by_dtype!(dx, T => mean::<T>(dx))).transpose()
+    }
+
+    fn backward_tangent(
+        &self,
+        kept: &Kept,
+        _dargs: &[Option<&Tensor>],
+        _gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        linear_backward_tangent(self, kept, dgy, wants)
+    }
+}
+
+fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
+    let [batch, c, area] = channels("channel_mean", x.dims())?;
+    let scale = T::one() / T::from_f64((batch * area) as f64);
+    let mut total = channel_sums::<T>(x)?;
+    total.iter_mut().for_each(|v| *v = *v * scale);
+    cpu::tensor(total, &[c])
+}
+
+/// The transpose of [`mean`].
+fn spread<T: Float>(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let [batch, _, area] = channels("channel_mean", dims)?;
+    let scale = T::one() / T::from_f64((batch * area) as f64);
+    let share: Vec<T> = view::<T>(gy)?.iter().map(|&v| v * scale).collect();
+    from_rows::<T>(dims, |_, row| row.copy_from_slice(&share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::{Case, check, uniform};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
+        #[test]
+        fn matches_central_differences(
+            batch in 1usize..5, c in 1usize..4, area in proptest::option::of((1usize..9, 1usize..9)),
+            seed: u64,
+        ) {
+            let mut shape = vec![batch, c];
+            shape.extend(area.iter().flat_map(|&(h, w)| [h, w]));
+            check(&ChannelMean, Case::smooth(vec![uniform(&shape, seed)], seed))?;
+        }
+    }
+}

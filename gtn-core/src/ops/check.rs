@@ -1,0 +1,181 @@
+//! Checks of an operation's four functions against each other by central
+//! differences in f64.
+
+use super::{Kept, Op};
+use candle_core::{DType, Device, Tensor};
+use proptest::test_runner::TestCaseError;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Half the distance between the two points of a central difference.
+const H: f64 = 1e-5;
+
+/// Largest error allowed, relative to the largest element (or 1).
+const TOLERANCE: f64 = 1e-7;
+
+/// Arguments to check an operation at, with directions to move them along.
+pub(crate) struct Case {
+    args: Vec<Tensor>,
+    seed: u64,
+}
+
+impl Case {
+    /// Arguments that are at least a few [`H`] away from any kink of the operation.
+    pub(crate) fn smooth(args: Vec<Tensor>, seed: u64) -> Self {
+        Self { args, seed }
+    }
+}
+
+/// Elements drawn evenly from −1 to 1.
+pub(crate) fn uniform(shape: &[usize], seed: u64) -> Tensor {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let data: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+/// Elements that differ from each other, and from zero, by at least 0.0025.
+pub(crate) fn distinct(shape: &[usize], seed: u64) -> Tensor {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let n: usize = shape.iter().product();
+    let mut data: Vec<f64> = (0..n).map(|i| (i as f64 - n as f64 / 2.0 + 0.25) * 0.01).collect();
+    for i in (1..n).rev() {
+        data.swap(i, rng.random_range(0..=i));
+    }
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+fn step(x: &Tensor, direction: Option<&Tensor>, h: f64) -> Tensor {
+    match direction {
+        Some(d) => (x + (d * h).unwrap()).unwrap(),
+        None => x.clone(),
+    }
+}
+
+fn shifted(args: &[Tensor], directions: &[Option<&Tensor>], h: f64) -> Vec<Tensor> {
+    args.iter().zip(directions).map(|(x, d)| step(x, *d, h)).collect()
+}
+
+fn run(op: &dyn Op, args: &[Tensor]) -> (Tensor, Kept) {
+    let args: Vec<&Tensor> = args.iter().collect();
+    let forward = op.forward(&args).unwrap();
+    let kept = Kept::new(op, &args, &forward);
+    (forward.y, kept)
+}
+
+fn difference(plus: &Tensor, minus: &Tensor) -> Tensor {
+    ((plus - minus).unwrap() / (2.0 * H)).unwrap()
+}
+
+fn close(what: &str, ours: Option<&Tensor>, expected: &Tensor) -> Result<(), TestCaseError> {
+    let zero = expected.zeros_like().unwrap();
+    let ours = ours.unwrap_or(&zero);
+    if ours.dims() != expected.dims() {
+        return Err(TestCaseError::fail(format!(
+            "{what}: shape {:?}, expected {:?}",
+            ours.dims(),
+            expected.dims()
+        )));
+    }
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let (ours, expected) = (flat(ours), flat(expected));
+    let scale = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+    for (i, (a, b)) in ours.iter().zip(&expected).enumerate() {
+        if !((a - b).abs() <= TOLERANCE * scale) {
+            return Err(TestCaseError::fail(format!("{what}: element {i} is {a}, expected {b}")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks first derivative, tangent, and derivative of the tangent.
+pub(crate) fn check(op: &dyn Op, case: Case) -> Result<(), TestCaseError> {
+    let Case { args, seed } = case;
+    let n = args.len();
+    let (y, kept) = run(op, &args);
+    assert_eq!(y.dtype(), DType::F64);
+    let shapes: Vec<&[usize]> = args.iter().map(Tensor::dims).collect();
+    assert_eq!(op.shape(&shapes).unwrap(), y.dims(), "{}: shape()", op.name());
+
+    let directions: Vec<Tensor> =
+        (0..n).map(|i| uniform(args[i].dims(), seed.wrapping_add(100 + i as u64))).collect();
+    let gy = uniform(y.dims(), seed.wrapping_add(200));
+    let dgy = uniform(y.dims(), seed.wrapping_add(300));
+    let every = vec![true; n];
+
+    // First derivative, one argument at a time.
+    let adjoints = op.backward(&kept, &gy, &every).unwrap();
+    for i in 0..n {
+        let mut along = vec![None; n];
+        along[i] = Some(&directions[i]);
+        let value = |h: f64| {
+            let (y, _) = run(op, &shifted(&args, &along, h));
+            (y * &gy).unwrap().sum_all().unwrap()
+        };
+        let expected = difference(&value(H), &value(-H));
+        let ours = match &adjoints[i] {
+            Some(a) => (a * &directions[i]).unwrap().sum_all().unwrap(),
+            None => expected.zeros_like().unwrap(),
+        };
+        close(&format!("{} backward, argument {i}", op.name()), Some(&ours), &expected)?;
+
+        let mut one = vec![false; n];
+        one[i] = true;
+        let alone = op.backward(&kept, &gy, &one).unwrap();
+        for (j, adjoint) in alone.iter().enumerate() {
+            if j != i {
+                assert!(adjoint.is_none(), "{}: unwanted adjoint {j}", op.name());
+            } else if let Some(expected) = &adjoints[i] {
+                close(&format!("{} backward of {i} alone", op.name()), adjoint.as_ref(), expected)?;
+            }
+        }
+    }
+
+    // The tangents: all arguments moving together, then each by itself.
+    let mut moves = vec![directions.iter().map(Some).collect::<Vec<_>>()];
+    for i in 0..n {
+        let mut one = vec![None; n];
+        one[i] = Some(&directions[i]);
+        moves.push(one);
+    }
+    for (which, along) in moves.iter().enumerate() {
+        let (plus, kept_plus) = run(op, &shifted(&args, along, H));
+        let (minus, kept_minus) = run(op, &shifted(&args, along, -H));
+        let dy = op.tangent(&kept, along).unwrap();
+        close(
+            &format!("{} tangent, move {which}", op.name()),
+            dy.as_ref(),
+            &difference(&plus, &minus),
+        )?;
+        for dgy in [Some(&dgy), None] {
+            let ours = op.backward_tangent(&kept, along, &gy, dgy, &every).unwrap();
+            let plus = op.backward(&kept_plus, &step(&gy, dgy, H), &every).unwrap();
+            let minus = op.backward(&kept_minus, &step(&gy, dgy, -H), &every).unwrap();
+            for i in 0..n {
+                if let (Some(plus), Some(minus)) = (&plus[i], &minus[i]) {
+                    close(
+                        &format!(
+                            "{} backward_tangent, argument {i}, move {which}, adjoint moving: {}",
+                            op.name(),
+                            dgy.is_some()
+                        ),
+                        ours[i].as_ref(),
+                        &difference(plus, minus),
+                    )?;
+                }
+                let mut one = vec![false; n];
+                one[i] = true;
+                let alone = op.backward_tangent(&kept, along, &gy, dgy, &one).unwrap();
+                for (j, adjoint) in alone.iter().enumerate() {
+                    match (j == i, &ours[i]) {
+                        (false, _) => assert!(adjoint.is_none(), "{}: unwanted {j}", op.name()),
+                        (true, Some(expected)) => {
+                            close("one adjoint alone", adjoint.as_ref(), expected)?;
+                        }
+                        (true, None) => {}
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}

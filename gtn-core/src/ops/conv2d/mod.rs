@@ -1,0 +1,215 @@
+//! Two-dimensional convolution (cross-correlation, as everywhere in deep learning).
+
+mod direct;
+mod geometry;
+mod weights;
+mod window;
+mod winograd;
+
+use super::{Forward, Keep, Kept, Op, arity};
+use crate::Result;
+use crate::cpu::{self, Lanes, View, by_dtype, channels_first, channels_last, view};
+use candle_core::Tensor;
+use geometry::Geometry;
+
+/// Convolution of images `(batch, in, height, width)` with weights
+/// `(out, in, kernel_h, kernel_w)`, zero padded by the same number of pixels
+/// on all four sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Pixels from one output to the next, at least 1.
+    pub stride: usize,
+    /// Zeros added on each side.
+    pub padding: usize,
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv"
+    }
+
+    fn shape(&self, args: &[&[usize]]) -> Result<Vec<usize>> {
+        let [x, w] = arity("conv", args)?;
+        let g = Geometry::new(*self, x, w)?;
+        Ok(vec![g.batch, g.out_channels, g.out_h, g.out_w])
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::ARGS
+    }
+
+    fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        let (x, w) = (args[0], args[1]);
+        let g = Geometry::new(*self, x.dims(), w.dims())?;
+        Ok(Forward::plain(by_dtype!(x, T => forward::<T>(&g, &[(x, w)]))?))
+    }
+
+    fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        let (x, w) = (kept.arg(0), kept.arg(1));
+        let g = Geometry::new(*self, x.dims(), w.dims())?;
+        let input = if wants[0] { vec![(gy, w)] } else { Vec::new() };
+        let weight = if wants[1] { vec![(x, gy)] } else { Vec::new() };
+        by_dtype!(x, T => backward::<T>(&g, &input, &weight))
+    }
+
+    fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
+        let (x, w) = (kept.arg(0), kept.arg(1));
+        let g = Geometry::new(*self, x.dims(), w.dims())?;
+        let terms = product_rule((x, w), (dargs[0], dargs[1]));
+        if terms.is_empty() {
+            return Ok(None);
+        }
+        by_dtype!(x, T => forward::<T>(&g, &terms)).map(Some)
+    }
+
+    fn backward_tangent(
+        &self,
+        kept: &Kept,
+        dargs: &[Option<&Tensor>],
+        gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let (x, w) = (kept.arg(0), kept.arg(1));
+        let g = Geometry::new(*self, x.dims(), w.dims())?;
+        let mut input = product_rule((gy, w), (dgy, dargs[1]));
+        let mut weight = product_rule((x, gy), (dargs[0], dgy));
+        if !wants[0] {
+            input.clear();
+        }
+        if !wants[1] {
+            weight.clear();
+        }
+        by_dtype!(x, T => backward::<T>(&g, &input, &weight))
+    }
+}
+
+/// The terms of `d(a·b) = da·b + a·db`, without those that are zero.
+///
+/// The functions below take such lists of pairs of operands and return the sum
+/// of their convolutions, so that a tangent costs one pass over memory.
+pub(super) fn product_rule<'a>(
+    (a, b): (&'a Tensor, &'a Tensor),
+    (da, db): (Option<&'a Tensor>, Option<&'a Tensor>),
+) -> Vec<(&'a Tensor, &'a Tensor)> {
+    da.map(|da| (da, b)).into_iter().chain(db.map(|db| (a, db))).collect()
+}
+
+/// Pairs of operands: feature maps with their channels last, weights as they are.
+type Terms<'a, T> = [(&'a [T], &'a [T])];
+
+/// The operands of each pair, by way of `prepare`.
+fn prepared(
+    terms: &[(&Tensor, &Tensor)],
+    prepare: [fn(&Tensor) -> Result<Tensor>; 2],
+) -> Result<Vec<(Tensor, Tensor)>> {
+    terms.iter().map(|(a, b)| Ok((prepare[0](a)?, prepare[1](b)?))).collect()
+}
+
+fn views<T: Lanes>(terms: &[(Tensor, Tensor)]) -> Result<Vec<(View<'_, T>, View<'_, T>)>> {
+    terms.iter().map(|(a, b)| Ok((view(a)?, view(b)?))).collect()
+}
+
+fn slices<'a, T: Lanes>(views: &'a [(View<'_, T>, View<'_, T>)]) -> Vec<(&'a [T], &'a [T])> {
+    views.iter().map(|(a, b)| (&**a, &**b)).collect()
+}
+
+/// Weights in the usual order.
+fn plain(w: &Tensor) -> Result<Tensor> {
+    Ok(w.contiguous()?)
+}
+
+/// `Σ w∗x` over the pairs `(x, w)`.
+fn forward<T: Lanes>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let terms = prepared(terms, [channels_last, plain])?;
+    let views = views::<T>(&terms)?;
+    let terms = slices(&views);
+    let out = if winograd::applies(g) {
+        winograd::forward(g, &terms)
+    } else {
+        direct::forward(g, &terms)
+    };
+    channels_first(cpu::tensor(out, &[g.batch, g.out_h, g.out_w, g.out_channels])?)
+}
+
+/// `Σ wᵀ∗gy` over the pairs `(gy, w)` of `input`, the adjoint of the images, and
+/// `Σ gy∗x` over the pairs `(x, gy)` of `weight`, the adjoint of the weights; `None` without pairs.
+fn backward<T: Lanes>(
+    g: &Geometry,
+    input: &[(&Tensor, &Tensor)],
+    weight: &[(&Tensor, &Tensor)],
+) -> Result<Vec<Option<Tensor>>> {
+    let input = prepared(input, [channels_last, plain])?;
+    let weight = prepared(weight, [channels_last, channels_last])?;
+    let (input, weight) = (views::<T>(&input)?, views::<T>(&weight)?);
+    let (input, weight) = (slices(&input), slices(&weight));
+    let (images, weights) = if winograd::applies(g) {
+        winograd::backward(g, &input, &weight)
+    } else {
+        let run = |terms: &Terms<'_, T>, f: fn(&Geometry, &Terms<'_, T>) -> Vec<T>| {
+            if terms.is_empty() { Vec::new() } else { f(g, terms) }
+        };
+        (run(&input, direct::input_gradient), run(&weight, direct::weight_gradient))
+    };
+    let images = (!input.is_empty())
+        .then(|| channels_first(cpu::tensor(images, &[g.batch, g.height, g.width, g.channels])?));
+    let weights = (!weight.is_empty())
+        .then(|| cpu::tensor(weights, &[g.out_channels, g.channels, g.kernel_h, g.kernel_w]));
+    Ok(vec![images.transpose()?, weights.transpose()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::{Case, check, uniform};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn matches_central_differences(
+            batch in 1usize..4, channels in 1usize..4, out in 1usize..5,
+            (height, width) in (1usize..7, 1usize..7),
+            (kernel_h, kernel_w) in (1usize..4, 1usize..4),
+            stride in 1usize..4, padding in 0usize..3, seed: u64,
+        ) {
+            prop_assume!(height + 2 * padding >= kernel_h && width + 2 * padding >= kernel_w);
+            let args = vec![
+                uniform(&[batch, channels, height, width], seed),
+                uniform(&[out, channels, kernel_h, kernel_w], seed ^ 1),
+            ];
+            check(&Conv2d { stride, padding }, Case::smooth(args, seed))?;
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+
+        #[test]
+        fn winograd_matches_central_differences(
+            batch in 1usize..3, channels in 16usize..20, out in 16usize..20,
+            (height, width) in (2usize..7, 2usize..7), padding in 1usize..3, seed: u64,
+        ) {
+            let args = vec![
+                uniform(&[batch, channels, height, width], seed),
+                uniform(&[out, channels, 3, 3], seed ^ 1),
+            ];
+            check(&Conv2d { stride: 1, padding }, Case::smooth(args, seed))?;
+        }
+    }
+
+    #[test]
+    fn forward_agrees_with_candle() {
+        for channels in [4, 33] {
+            let x = uniform(&[3, channels, 9, 7], 1);
+            let w = uniform(&[35, channels, 3, 3], 2);
+            for (stride, padding) in [(1, 1), (2, 1), (1, 0)] {
+                let ours = Conv2d { stride, padding }.forward(&[&x, &w]).unwrap().y;
+                let theirs = x.conv2d(&w, padding, stride, 1, 1).unwrap();
+                let gap = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap();
+                assert!(gap.to_scalar::<f64>().unwrap() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Images with a border, so that kernels need not ask where they are.
+
+use crate::cpu::Float;
+
+/// An image `(height, width, channels)` inside a larger one: `top` rows and
+/// `left` columns of zeros before it, zeros after it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) channels: usize,
+    pub(super) top: usize,
+    pub(super) left: usize,
+    /// Rows of the larger image. Rows of the image beyond are left out.
+    pub(super) rows: usize,
+    /// Columns of the larger image. Columns of the image beyond are left out.
+    pub(super) columns: usize,
+}
+
+impl Window {
+    /// Elements of the larger image.
+    pub(super) fn len(&self) -> usize {
+        self.rows * self.columns * self.channels
+    }
+
+    /// Whether the image is all of the larger one.
+    pub(super) fn is_whole(&self) -> bool {
+        (self.top, self.left) == (0, 0) && (self.rows, self.columns) == (self.height, self.width)
+    }
+
+    /// Where the rows of the image lie in it and in the larger image, and how long they are.
+    fn runs(self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let rows = self.height.min(self.rows.saturating_sub(self.top));
+        let columns = self.width.min(self.columns.saturating_sub(self.left));
+        (0..rows).map(move |y| {
+            let inner = y * self.width * self.channels;
+            let outer = ((y + self.top) * self.columns + self.left) * self.channels;
+            (inner, outer, columns * self.channels)
+        })
+    }
+
+    /// The larger image: `image` itself where there is no border, else a copy in
+    /// `scratch`, whose border must be zero already.
+    pub(super) fn framed<'a, T: Float>(self, image: &'a [T], scratch: &'a mut [T]) -> &'a [T] {
+        if self.is_whole() {
+            return image;
+        }
+        for (inner, outer, len) in self.runs() {
+            scratch[outer..outer + len].copy_from_slice(&image[inner..inner + len]);
+        }
+        scratch
+    }
+
+    /// A zeroed larger image; empty where none is needed.
+    pub(super) fn scratch<T: Float>(&self) -> Vec<T> {
+        vec![T::zero(); if self.is_whole() { 0 } else { self.len() }]
+    }
+
+    /// Copies the image out of the larger one; what was left out is zero.
+    pub(super) fn unframe<T: Float>(self, larger: &[T], image: &mut [T]) {
+        image.fill(T::zero());
+        for (inner, outer, len) in self.runs() {
+            image[inner..inner + len].copy_from_slice(&larger[outer..outer + len]);
+        }
+    }
+}

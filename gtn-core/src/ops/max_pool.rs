@@ -1,0 +1,252 @@
+//! Maximum over a sliding window.
+
+use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
+use crate::cpu::{self, Float, by_dtype, channels_first, channels_last, vectorize, view};
+use crate::{Error, Result};
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+/// Max-pooling of `(batch, channels, height, width)`. Windows may overlap;
+/// what padding adds never wins. Of equal elements the first in reading order wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxPool {
+    /// Side of the square window, 1 to 16.
+    pub kernel: usize,
+    /// Pixels from one window to the next.
+    pub stride: usize,
+    /// Pixels added on each side, at most half the window.
+    pub padding: usize,
+}
+
+impl MaxPool {
+    fn output(&self, size: usize) -> Result<usize> {
+        let Self { kernel, stride, padding } = *self;
+        if kernel == 0
+            || kernel > 16
+            || stride == 0
+            || padding > kernel / 2
+            || size + 2 * padding < kernel
+        {
+            return Err(Error::shape(
+                "max_pool",
+                format!(
+                    "window {kernel} with stride {stride} and padding {padding} does not fit {size} pixels"
+                ),
+            ));
+        }
+        Ok((size + 2 * padding - kernel) / stride + 1)
+    }
+
+    /// The places of output (`oy`, `ox`)'s window that are inside the image, in
+    /// reading order: number and pixel of each.
+    fn places(
+        &self,
+        (oy, ox): (usize, usize),
+        (height, width): (usize, usize),
+    ) -> Vec<(u8, usize)> {
+        let places = (0..self.kernel * self.kernel).filter_map(|place| {
+            let y = oy * self.stride + place / self.kernel;
+            let x = ox * self.stride + place % self.kernel;
+            let inside = (self.padding..self.padding + height).contains(&y)
+                && (self.padding..self.padding + width).contains(&x);
+            inside.then(|| (place as u8, (y - self.padding) * width + x - self.padding))
+        });
+        places.collect()
+    }
+
+    /// [`MaxPool::places`] of every output of an image, in order.
+    fn windows(&self, size: (usize, usize), out: (usize, usize)) -> Vec<Vec<(u8, usize)>> {
+        (0..out.0 * out.1).map(|at| self.places((at / out.1, at % out.1), size)).collect()
+    }
+}
+
+impl Op for MaxPool {
+    fn name(&self) -> &'static str {
+        "max_pool"
+    }
+
+    fn shape(&self, args: &[&[usize]]) -> Result<Vec<usize>> {
+        let [x] = arity("max_pool", args)?;
+        let [batch, channels, height, width] = nchw("max_pool", x)?;
+        Ok(vec![batch, channels, self.output(height)?, self.output(width)?])
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::NOTHING
+    }
+
+    fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        by_dtype!(args[0], T => forward::<T>(self, args[0]))
+    }
+
+    fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        if !wants[0] {
+            return Ok(vec![None]);
+        }
+        Ok(vec![Some(by_dtype!(gy, T => scatter::<T>(self, &kept.aux()[0], gy, kept.dims(0)))?)])
+    }
+
+    fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
+        dargs[0].map(|dx| by_dtype!(dx, T => gather::<T>(self, &kept.aux()[0], dx))).transpose()
+    }
+
+    fn backward_tangent(
+        &self,
+        kept: &Kept,
+        _dargs: &[Option<&Tensor>],
+        _gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        linear_backward_tangent(self, kept, dgy, wants)
+    }
+}
+
+/// The maxima, and at which place of its window (in reading order) each was found.
+fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
+    let [batch, c, height, width] = nchw("max_pool", x.dims())?;
+    let (out_h, out_w) = (pool.output(height)?, pool.output(width)?);
+    let x = channels_last(x)?;
+    let x = view::<T>(&x)?;
+    let windows = pool.windows((height, width), (out_h, out_w));
+    let mut y = vec![T::zero(); batch * out_h * out_w * c];
+    let mut winner = vec![0u8; y.len()];
+    y.par_chunks_mut((out_h * out_w * c).max(1))
+        .zip(winner.par_chunks_mut((out_h * out_w * c).max(1)))
+        .zip(x.par_chunks((height * width * c).max(1)))
+        .for_each(|((y, winner), x)| {
+            let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact_mut(c));
+            for ((best, winner), window) in outputs.zip(&windows) {
+                let (first, pixel) = window[0];
+                best.copy_from_slice(&x[pixel * c..][..c]);
+                winner.fill(first);
+                for &(place, pixel) in &window[1..] {
+                    keep_larger(best, winner, &x[pixel * c..][..c], place);
+                }
+            }
+        });
+    let shape = [batch, out_h, out_w, c];
+    let y = channels_first(cpu::tensor(y, &shape)?)?;
+    Ok(Forward { y, aux: vec![cpu::tensor(winner, &shape)?] })
+}
+
+/// Where `x` is larger than `best`, it and its place take over.
+fn keep_larger<T: Float>(best: &mut [T], winner: &mut [u8], x: &[T], place: u8) {
+    vectorize(
+        #[inline(always)]
+        || {
+            for ((best, winner), &x) in best.iter_mut().zip(winner).zip(x) {
+                // Not-a-number wins, so that it is not hidden.
+                let wins = x > *best || x != x;
+                *best = if wins { x } else { *best };
+                *winner = if wins { place } else { *winner };
+            }
+        },
+    );
+}
+
+/// `y = x` where `place` won.
+fn take_winners<T: Float>(y: &mut [T], winner: &[u8], x: &[T], place: u8) {
+    vectorize(
+        #[inline(always)]
+        || {
+            for ((y, &winner), &x) in y.iter_mut().zip(winner).zip(x) {
+                *y = if winner == place { x } else { *y };
+            }
+        },
+    );
+}
+
+/// `gx += gy` where `place` won.
+fn add_to_winners<T: Float>(gx: &mut [T], winner: &[u8], gy: &[T], place: u8) {
+    vectorize(
+        #[inline(always)]
+        || {
+            for ((gx, &winner), &gy) in gx.iter_mut().zip(winner).zip(gy) {
+                *gx = *gx + if winner == place { gy } else { T::zero() };
+            }
+        },
+    );
+}
+
+/// Takes the elements of `x` that won.
+fn gather<T: Float>(pool: &MaxPool, winner: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let [_, c, height, width] = nchw("max_pool", x.dims())?;
+    let [_, out_h, out_w, _] = nchw("max_pool", winner.dims())?;
+    let windows = pool.windows((height, width), (out_h, out_w));
+    let x = channels_last(x)?;
+    let (x, winner_view) = (view::<T>(&x)?, view::<u8>(winner)?);
+    let mut y = vec![T::zero(); winner_view.len()];
+    y.par_chunks_mut((out_h * out_w * c).max(1))
+        .zip(winner_view.par_chunks((out_h * out_w * c).max(1)))
+        .zip(x.par_chunks((height * width * c).max(1)))
+        .for_each(|((y, winner), x)| {
+            let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact(c));
+            for ((y, winner), window) in outputs.zip(&windows) {
+                for &(place, pixel) in window {
+                    take_winners(y, winner, &x[pixel * c..][..c], place);
+                }
+            }
+        });
+    channels_first(cpu::tensor(y, winner.dims())?)
+}
+
+/// The transpose of [`gather`].
+fn scatter<T: Float>(
+    pool: &MaxPool,
+    winner: &Tensor,
+    gy: &Tensor,
+    dims: &[usize],
+) -> Result<Tensor> {
+    let [batch, c, height, width] = nchw("max_pool", dims)?;
+    let [_, out_h, out_w, _] = nchw("max_pool", winner.dims())?;
+    let windows = pool.windows((height, width), (out_h, out_w));
+    let gy = channels_last(gy)?;
+    let (gy, winner) = (view::<T>(&gy)?, view::<u8>(winner)?);
+    let mut gx = vec![T::zero(); batch * height * width * c];
+    gx.par_chunks_mut((height * width * c).max(1))
+        .zip(gy.par_chunks((out_h * out_w * c).max(1)))
+        .zip(winner.par_chunks((out_h * out_w * c).max(1)))
+        .for_each(|((gx, gy), winner)| {
+            let outputs = gy.chunks_exact(c).zip(winner.chunks_exact(c));
+            for ((gy, winner), window) in outputs.zip(&windows) {
+                for &(place, pixel) in window {
+                    add_to_winners(&mut gx[pixel * c..][..c], winner, gy, place);
+                }
+            }
+        });
+    channels_first(cpu::tensor(gx, &[batch, height, width, c])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::{Case, check, distinct};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn matches_central_differences(
+            batch in 1usize..3, channels in 1usize..4,
+            (height, width) in (1usize..9, 1usize..9),
+            kernel in 1usize..4, stride in 1usize..4, padding in 0usize..2, seed: u64,
+        ) {
+            prop_assume!(padding <= kernel / 2);
+            prop_assume!(height.min(width) + 2 * padding >= kernel);
+            let args = vec![distinct(&[batch, channels, height, width], seed)];
+            check(&MaxPool { kernel, stride, padding }, Case::smooth(args, seed))?;
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_elements_wins() {
+        let x =
+            Tensor::ones((1, 1, 4, 4), candle_core::DType::F64, &candle_core::Device::Cpu).unwrap();
+        let pool = MaxPool { kernel: 3, stride: 2, padding: 1 };
+        let winner = &pool.forward(&[&x]).unwrap().aux[0];
+        // Of each window, the first place inside the image.
+        assert_eq!(winner.flatten_all().unwrap().to_vec1::<u8>().unwrap(), [4, 3, 1, 0]);
+    }
+}

@@ -1,0 +1,225 @@
+//! The operations that networks are made of, one file (or folder) each.
+//!
+//! An operation `y = f(a₁, a₂, …)` supplies four functions, enough to take a
+//! gradient through a gradient step (see [`crate::meta`]):
+//!
+//! | function | computes |
+//! | --- | --- |
+//! | [`Op::forward`] | `y` |
+//! | [`Op::backward`] | the adjoints `āᵢ` from `ȳ` |
+//! | [`Op::tangent`] | `ẏ` from the tangents `ȧᵢ` |
+//! | [`Op::backward_tangent`] | the tangents of the `āᵢ`, from `ȳ`, its tangent and the `ȧᵢ` |
+//!
+//! Parameters are arguments like any other, so nothing here knows of layers.
+//! Every operation is checked against central differences in f64 by
+//! [`check`](self), over random shapes.
+
+mod batch_norm;
+mod bias;
+mod channel_mean;
+mod conv2d;
+mod cross_entropy;
+mod global_avg_pool;
+mod leaky_relu;
+mod linear;
+mod log_softmax;
+mod max_pool;
+mod mean_norm;
+mod reflection_pad;
+mod reshape;
+mod tanh;
+mod upsample;
+mod weight_norm;
+
+#[cfg(test)]
+pub(crate) mod check;
+
+pub use batch_norm::BatchNorm;
+pub use bias::Bias;
+pub use channel_mean::ChannelMean;
+pub use conv2d::Conv2d;
+pub use cross_entropy::CrossEntropy;
+pub use global_avg_pool::GlobalAvgPool;
+pub use leaky_relu::LeakyRelu;
+pub use linear::Linear;
+pub use log_softmax::LogSoftmax;
+pub use max_pool::MaxPool;
+pub use mean_norm::MeanNorm;
+pub use reflection_pad::ReflectionPad;
+pub use reshape::Reshape;
+pub use tanh::Tanh;
+pub use upsample::Upsample;
+pub use weight_norm::WeightNorm;
+
+use crate::{Error, Result};
+use candle_core::Tensor;
+use std::fmt::Debug;
+
+/// A differentiable operation with one output.
+///
+/// `dargs` holds a tangent for each argument, `None` where it is zero.
+/// `wants` says which arguments need an adjoint; others come back `None`.
+/// An adjoint of `None` for a wanted argument means zero.
+pub trait Op: Debug + Send + Sync {
+    /// The name used in error messages.
+    fn name(&self) -> &'static str;
+
+    /// The output's shape for arguments of these shapes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the operation does not take such arguments.
+    fn shape(&self, args: &[&[usize]]) -> Result<Vec<usize>>;
+
+    /// What the other three functions need to find in [`Kept`].
+    fn keep(&self) -> Keep;
+
+    /// Computes the output, and what only the operation knows how to use
+    /// later (pooling's indices, a norm's statistics).
+    fn forward(&self, args: &[&Tensor]) -> Result<Forward>;
+
+    /// Adjoints of the arguments from the output's adjoint `gy`.
+    fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>>;
+
+    /// The output's tangent; `None` when it is zero.
+    fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>>;
+
+    /// The tangent of [`Op::backward`]: of each argument's adjoint, where the
+    /// output's adjoint is `gy` with tangent `dgy` (`None`: zero).
+    fn backward_tangent(
+        &self,
+        kept: &Kept,
+        dargs: &[Option<&Tensor>],
+        gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+    ) -> Result<Vec<Option<Tensor>>>;
+}
+
+/// What [`Op::forward`] returns.
+#[derive(Debug)]
+pub struct Forward {
+    /// The output.
+    pub y: Tensor,
+    /// Private to the operation: handed back to it in [`Kept`].
+    pub aux: Vec<Tensor>,
+}
+
+impl Forward {
+    pub(crate) fn plain(y: Tensor) -> Self {
+        Self { y, aux: Vec::new() }
+    }
+}
+
+/// Which values an operation wants kept from the passes before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The arguments.
+    pub args: bool,
+    /// The output.
+    pub output: bool,
+    /// The output's adjoint, which [`Op::backward_tangent`] then finds in
+    /// `gy`. An operation that is linear in each argument by itself
+    /// may do without.
+    pub adjoint: bool,
+}
+
+impl Keep {
+    pub(crate) const NOTHING: Self = Self { args: false, output: false, adjoint: false };
+    pub(crate) const ARGS: Self = Self { args: true, output: false, adjoint: true };
+    pub(crate) const OUTPUT: Self = Self { args: false, output: true, adjoint: true };
+}
+
+/// Values of the forward pass, as far as [`Op::keep`] asked for them.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub(crate) args: Vec<Tensor>,
+    pub(crate) arg_dims: Vec<Vec<usize>>,
+    pub(crate) output: Option<Tensor>,
+    pub(crate) aux: Vec<Tensor>,
+}
+
+impl Kept {
+    /// Keeps of a forward step what `op` asks for.
+    pub fn new(op: &dyn Op, args: &[&Tensor], forward: &Forward) -> Self {
+        let keep = op.keep();
+        Self {
+            args: if keep.args { args.iter().map(|&a| a.clone()).collect() } else { Vec::new() },
+            arg_dims: args.iter().map(|a| a.dims().to_vec()).collect(),
+            output: keep.output.then(|| forward.y.clone()),
+            aux: forward.aux.clone(),
+        }
+    }
+
+    /// Argument `i`.
+    ///
+    /// # Panics
+    /// When [`Op::keep`] did not ask for arguments.
+    pub fn arg(&self, i: usize) -> &Tensor {
+        &self.args[i]
+    }
+
+    /// The shape of argument `i`, always there.
+    pub fn dims(&self, i: usize) -> &[usize] {
+        &self.arg_dims[i]
+    }
+
+    /// The output.
+    ///
+    /// # Panics
+    /// When [`Op::keep`] did not ask for it.
+    pub fn output(&self) -> &Tensor {
+        self.output.as_ref().expect("keep() asked for the output")
+    }
+
+    /// The operation's own tensors.
+    pub fn aux(&self) -> &[Tensor] {
+        &self.aux
+    }
+}
+
+/// For an operation that is linear in all its arguments together: its tangent
+/// adjoint is its adjoint, applied to the tangent.
+pub(crate) fn linear_backward_tangent(
+    op: &dyn Op,
+    kept: &Kept,
+    dgy: Option<&Tensor>,
+    wants: &[bool],
+) -> Result<Vec<Option<Tensor>>> {
+    match dgy {
+        Some(dgy) => op.backward(kept, dgy, wants),
+        None => Ok(vec![None; wants.len()]),
+    }
+}
+
+/// The dimensions of a feature map `(batch, channels, height, width)`.
+pub(crate) fn nchw(op: &'static str, dims: &[usize]) -> Result<[usize; 4]> {
+    dims.try_into().map_err(|_| {
+        Error::shape(
+            op,
+            format!("expected a feature map (batch, channels, height, width), found {dims:?}"),
+        )
+    })
+}
+
+/// Splits `(batch, channels, …)` into batch, channels and elements a channel.
+pub(crate) fn channels(op: &'static str, dims: &[usize]) -> Result<[usize; 3]> {
+    match dims {
+        [batch, channels] => Ok([*batch, *channels, 1]),
+        [batch, channels, height, width] => Ok([*batch, *channels, height * width]),
+        _ => Err(Error::shape(
+            op,
+            format!(
+                "expected (batch, channels) or (batch, channels, height, width), found {dims:?}"
+            ),
+        )),
+    }
+}
+
+/// The number of arguments, checked.
+pub(crate) fn arity<'a, const N: usize>(
+    op: &'static str,
+    args: &[&'a [usize]],
+) -> Result<[&'a [usize]; N]> {
+    args.try_into()
+        .map_err(|_| Error::shape(op, format!("takes {N} arguments, found {}", args.len())))
+}

@@ -1,0 +1,154 @@
+//! A training run described by data.
+
+use crate::inner::InnerOptimizer;
+use crate::learner::LearnerSpec;
+use crate::teacher::TeacherSpec;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// All that a run depends on, but for its real data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recipe {
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Meta-iterations, at least 1.
+    pub iterations: usize,
+    /// Who is taught.
+    pub learner: LearnerSpec,
+    /// Who teaches.
+    pub teacher: TeacherSpec,
+    /// How a learner learns.
+    pub inner: InnerSpec,
+    /// How a learner is judged.
+    pub meta: MetaSpec,
+    /// How the teacher learns.
+    pub outer: OuterSpec,
+}
+
+/// The inner loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InnerSpec {
+    /// Steps of the optimizer, at least 1.
+    pub steps: usize,
+    /// Images a step, at least 1.
+    pub batch: usize,
+    /// The rule of a step.
+    pub optimizer: InnerOptimizer,
+    /// Where the learning rate of every step starts; above 0.
+    pub lr: f64,
+    /// Where the momentum of every step starts; above 0 and below 1.
+    pub momentum: f64,
+}
+
+/// The meta-loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetaSpec {
+    /// Real images a meta-loss, at least 1.
+    pub batch: usize,
+    /// Meta-loss after every so-many-th step and after the last; 0: after the last only.
+    pub every: usize,
+}
+
+/// The outer loop: Adam with a cosine schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OuterSpec {
+    /// Learning rate of the first meta-iteration; above 0.
+    pub lr: f64,
+    /// Decay of the mean of gradients; at least 0, below 1.
+    pub beta1: f64,
+    /// Decay of the mean of squares; at least 0, below 1.
+    pub beta2: f64,
+    /// Added to the root of the mean of squares; above 0.
+    pub epsilon: f64,
+    /// Learning rate of the last meta-iteration, as a share of the first; 0 to 1.
+    pub final_lr: f64,
+    /// Largest norm of the meta-gradient: a longer one is scaled down to it.
+    /// 0: no limit.
+    pub clip: f64,
+}
+
+impl Default for Recipe {
+    /// The paper's settings for MNIST (arXiv 1912.07768).
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            iterations: 2000,
+            learner: LearnerSpec::default(),
+            teacher: TeacherSpec::default(),
+            inner: InnerSpec::default(),
+            meta: MetaSpec::default(),
+            outer: OuterSpec::default(),
+        }
+    }
+}
+
+impl Default for InnerSpec {
+    fn default() -> Self {
+        Self { steps: 32, batch: 128, optimizer: InnerOptimizer::Sgd, lr: 0.02, momentum: 0.5 }
+    }
+}
+
+impl Default for MetaSpec {
+    fn default() -> Self {
+        Self { batch: 128, every: 1 }
+    }
+}
+
+impl Default for OuterSpec {
+    fn default() -> Self {
+        Self { lr: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, final_lr: 0.1, clip: 0.0 }
+    }
+}
+
+impl Recipe {
+    /// Checks every number's range.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] that names the key, what is allowed and what was found.
+    pub fn validate(&self) -> Result<()> {
+        let Self { inner, meta, outer, .. } = self;
+        at_least_one("iterations", self.iterations)?;
+        at_least_one("inner.steps", inner.steps)?;
+        at_least_one("inner.batch", inner.batch)?;
+        at_least_one("meta.batch", meta.batch)?;
+        let positive = |v: f64| v > 0.0 && v.is_finite();
+        check("inner.lr", inner.lr, "above 0", positive)?;
+        check("inner.momentum", inner.momentum, "above 0 and below 1", |m| m > 0.0 && m < 1.0)?;
+        check("outer.lr", outer.lr, "above 0", positive)?;
+        let decay = |b: f64| (0.0..1.0).contains(&b);
+        check("outer.beta1", outer.beta1, "at least 0 and below 1", decay)?;
+        check("outer.beta2", outer.beta2, "at least 0 and below 1", decay)?;
+        check("outer.epsilon", outer.epsilon, "above 0", positive)?;
+        check("outer.final_lr", outer.final_lr, "between 0 and 1", |f| (0.0..=1.0).contains(&f))?;
+        check("outer.clip", outer.clip, "0 (no limit) or above", |c| c >= 0.0 && c.is_finite())
+    }
+
+    /// Whether a learner is judged after step `step` (from 0).
+    pub fn judged_after(&self, step: usize) -> bool {
+        step + 1 == self.inner.steps
+            || (self.meta.every > 0 && (step + 1).is_multiple_of(self.meta.every))
+    }
+
+    /// How often a learner is judged.
+    pub fn exams(&self) -> usize {
+        (0..self.inner.steps).filter(|&step| self.judged_after(step)).count()
+    }
+}
+
+fn at_least_one(key: &str, value: usize) -> Result<()> {
+    if value >= 1 {
+        return Ok(());
+    }
+    Err(Error::spec(format!("{key} must be at least 1, found {value}")))
+}
+
+fn check(key: &str, value: f64, allowed: &str, ok: impl Fn(f64) -> bool) -> Result<()> {
+    if ok(value) {
+        return Ok(());
+    }
+    Err(Error::spec(format!("{key} must be {allowed}, found {value}")))
+}

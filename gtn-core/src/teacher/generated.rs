@@ -1,0 +1,160 @@
+//! Batches from a generator.
+
+use super::{Course, Curriculum, LABELS, Pool, Teacher};
+use crate::Result;
+use crate::data::{Batch, Batches, one_hot};
+use crate::generator::Generator;
+use crate::network::{Init, Layout, Params};
+use crate::seed::{Seed, normal};
+use candle_core::Tensor;
+
+/// Prefix of the generator's parameters.
+const GENERATOR: &str = "generator/";
+
+/// Name of the learned noise, `(samples, noise)`.
+const NOISE: &str = "noise";
+
+#[derive(Debug)]
+pub(super) struct Generated {
+    pub(super) generator: Generator,
+    pub(super) curriculum: Curriculum,
+    pub(super) learned_labels: bool,
+    pub(super) pool: Pool,
+}
+
+impl Teacher for Generated {
+    fn declare(&self, layout: &mut Layout) -> Result<()> {
+        for slot in self.generator.params().slots() {
+            layout.push(format!("{GENERATOR}{}", slot.name), &slot.shape, slot.init)?;
+        }
+        if self.curriculum != Curriculum::None {
+            let shape = [self.pool.samples(), self.generator.noise()];
+            layout.push(NOISE, &shape, Init::Normal { std: 1.0 })?;
+        }
+        if self.learned_labels {
+            layout.push(LABELS, &[self.pool.samples(), self.pool.classes], Init::EvenLabels)?;
+        }
+        Ok(())
+    }
+
+    fn open<'a>(
+        &'a self,
+        learned: &'a Params,
+        draw: Seed,
+        _real: &'a dyn Batches,
+    ) -> Result<Box<dyn Course + 'a>> {
+        let named = learned.named()?.into_iter();
+        let own = named.filter_map(|(name, t)| Some((name.strip_prefix(GENERATOR)?.into(), t)));
+        let params = Params::from_named(self.generator.params(), &own.collect())?;
+        Ok(Box::new(Generation {
+            order: self.curriculum.order(self.pool.steps, self.pool.batch, draw),
+            gradient: params.with_flat(params.flat().zeros_like()?),
+            teacher: self,
+            params,
+            learned,
+            draw,
+            noise: Vec::new(),
+            labels: Vec::new(),
+        }))
+    }
+
+    fn learns_targets(&self) -> bool {
+        self.learned_labels
+    }
+}
+
+struct Generation<'a> {
+    teacher: &'a Generated,
+    learned: &'a Params,
+    params: Params,
+    draw: Seed,
+    order: Vec<u32>,
+    gradient: Params,
+    /// Gradients of the steps seen so far, the last step first.
+    noise: Vec<Tensor>,
+    labels: Vec<Tensor>,
+}
+
+impl Generation<'_> {
+    fn samples(&self, step: usize) -> &[u32] {
+        let batch = self.teacher.pool.batch;
+        &self.order[step * batch..(step + 1) * batch]
+    }
+
+    fn rows(&self, name: &str, step: usize) -> Result<Tensor> {
+        let pool = self.learned.get(name)?;
+        let index = Tensor::new(self.samples(step), pool.device())?;
+        Ok(pool.contiguous()?.index_select(&index, 0)?)
+    }
+
+    fn noise(&self, step: usize) -> Result<Tensor> {
+        if self.teacher.curriculum != Curriculum::None {
+            return self.rows(NOISE, step);
+        }
+        let shape = [self.teacher.pool.batch, self.teacher.generator.noise()];
+        let flat = self.params.flat();
+        let mut rng = self.draw.derive(NOISE, step as u64).rng();
+        normal(&shape, flat.dtype(), flat.device(), &mut rng)
+    }
+
+    fn targets(&self, step: usize) -> Result<Tensor> {
+        if self.teacher.learned_labels {
+            return self.rows(LABELS, step);
+        }
+        let pool = self.teacher.pool;
+        let labels: Vec<u32> = self.samples(step).iter().map(|&s| pool.class(s)).collect();
+        let flat = self.params.flat();
+        one_hot(&labels, pool.classes, flat.dtype(), flat.device())
+    }
+
+    /// Puts rows that were gathered step by step back where they came from.
+    fn restore(&self, mut steps: Vec<Tensor>) -> Result<Tensor> {
+        steps.reverse();
+        let rows = Tensor::cat(&steps, 0)?;
+        let mut place = vec![0u32; self.order.len()];
+        for (used, &sample) in self.order.iter().enumerate() {
+            place[sample as usize] = used as u32;
+        }
+        let place = Tensor::new(place, rows.device())?;
+        Ok(rows.index_select(&place, 0)?)
+    }
+}
+
+impl Course for Generation<'_> {
+    fn batch(&self, step: usize) -> Result<Batch> {
+        let targets = self.targets(step)?;
+        let images = self.teacher.generator.generate(&self.params, &self.noise(step)?, &targets)?;
+        Ok(Batch { images, targets })
+    }
+
+    fn learn(&mut self, step: usize, images: Tensor, targets: Option<Tensor>) -> Result<()> {
+        let share = self.teacher.generator.backward(
+            &self.params,
+            &self.noise(step)?,
+            &self.targets(step)?,
+            &images,
+        )?;
+        self.gradient = self.gradient.with_flat((self.gradient.flat() + share.params.flat())?);
+        if self.teacher.curriculum != Curriculum::None {
+            self.noise.push(share.noise);
+        }
+        if let Some(targets) = targets {
+            self.labels.push((targets + share.targets)?);
+        }
+        Ok(())
+    }
+
+    fn gradients(mut self: Box<Self>) -> Result<Vec<(String, Tensor)>> {
+        let mut all: Vec<_> = self.gradient.named()?;
+        for (name, _) in &mut all {
+            name.insert_str(0, GENERATOR);
+        }
+        let (noise, labels) = (std::mem::take(&mut self.noise), std::mem::take(&mut self.labels));
+        for (name, steps) in [(NOISE, noise), (LABELS, labels)] {
+            if !steps.is_empty() {
+                all.push((name.into(), self.restore(steps)?));
+            }
+        }
+        Ok(all)
+    }
+}

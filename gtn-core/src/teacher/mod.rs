@@ -1,0 +1,147 @@
+//! Teachers: what a learner's batches come from, and what of it is learned.
+//!
+//! A [`Teacher`] holds no parameters. It declares them, and for one
+//! training of one learner it opens a [`Course`] over their present values.
+
+mod curriculum;
+mod generated;
+mod pixels;
+mod real;
+
+pub use curriculum::Curriculum;
+
+use crate::Result;
+use crate::data::{Batch, Batches, ImageShape};
+use crate::generator::Generator;
+use crate::network::{Layout, Params};
+use crate::recipe::InnerSpec;
+use crate::seed::Seed;
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+
+/// A teacher described by data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TeacherSpec {
+    /// A generator.
+    Generator {
+        /// What enters it at each step.
+        #[serde(default)]
+        curriculum: Curriculum,
+        /// Numbers of noise a sample, at least 1.
+        #[serde(default = "paper_noise")]
+        noise: usize,
+        /// Outputs of its first layer, channels of its small feature map, and
+        /// channels between its convolutions: (1024, 128, 64) in the paper.
+        #[serde(default = "paper_widths")]
+        widths: [usize; 3],
+        /// Whether the labels are learned, as soft ones that start evenly spread.
+        #[serde(default)]
+        learned_labels: bool,
+    },
+    /// The pixels themselves are learned: dataset distillation (Wang et al., arXiv 1811.10959).
+    Pixels {
+        /// Whether the labels are learned, as soft ones that start evenly spread.
+        #[serde(default)]
+        learned_labels: bool,
+    },
+    /// Real batches: only the learning rates and momenta are learned.
+    Real,
+}
+
+fn paper_noise() -> usize {
+    128
+}
+
+fn paper_widths() -> [usize; 3] {
+    [1024, 128, 64]
+}
+
+impl Default for TeacherSpec {
+    fn default() -> Self {
+        Self::Generator {
+            curriculum: Curriculum::Full,
+            noise: paper_noise(),
+            widths: paper_widths(),
+            learned_labels: false,
+        }
+    }
+}
+
+impl TeacherSpec {
+    /// The teacher for this image shape and number of classes.
+    ///
+    /// # Errors
+    /// [`crate::Error::Spec`] when the generator cannot make such images.
+    pub fn build(
+        &self,
+        inner: &InnerSpec,
+        image: ImageShape,
+        classes: usize,
+    ) -> Result<Box<dyn Teacher>> {
+        let pool = Pool { steps: inner.steps, batch: inner.batch, classes };
+        Ok(match *self {
+            Self::Generator { curriculum, noise, widths, learned_labels } => {
+                let generator = Generator::new(noise, widths, image, classes)?;
+                Box::new(generated::Generated { generator, curriculum, learned_labels, pool })
+            }
+            Self::Pixels { learned_labels } => {
+                Box::new(pixels::Pixels { image, learned_labels, pool })
+            }
+            Self::Real => Box::new(real::Real { pool }),
+        })
+    }
+}
+
+/// A kind of teaching.
+pub trait Teacher: Debug + Send + Sync {
+    /// Adds the teacher's learned parameters to a layout.
+    fn declare(&self, layout: &mut Layout) -> Result<()>;
+
+    /// The course for one learner. `draw` decides what is drawn at random.
+    fn open<'a>(
+        &'a self,
+        learned: &'a Params,
+        draw: Seed,
+        real: &'a dyn Batches,
+    ) -> Result<Box<dyn Course + 'a>>;
+
+    /// Whether the targets are learned.
+    fn learns_targets(&self) -> bool;
+}
+
+/// What one learner is taught with, and the gradient of how that went.
+pub trait Course {
+    /// The batch of step `step` (from 0).
+    fn batch(&self, step: usize) -> Result<Batch>;
+
+    /// Takes in the adjoints of a step's images and, where they are learned, targets. Called
+    /// once for each step, the last step first.
+    fn learn(&mut self, step: usize, images: Tensor, targets: Option<Tensor>) -> Result<()>;
+
+    /// The gradients of the learned parameters, by name; those left out are zero.
+    fn gradients(self: Box<Self>) -> Result<Vec<(String, Tensor)>>;
+}
+
+/// The synthetic samples of all steps together.
+#[derive(Debug, Clone, Copy)]
+struct Pool {
+    steps: usize,
+    batch: usize,
+    classes: usize,
+}
+
+impl Pool {
+    fn samples(&self) -> usize {
+        self.steps * self.batch
+    }
+
+    /// The class of a sample where labels are fixed: classes take turns, so that they are evenly spread.
+    fn class(&self, sample: u32) -> u32 {
+        sample % self.classes as u32
+    }
+}
+
+/// Name of the learned labels, `(samples, classes)`.
+const LABELS: &str = "labels";

@@ -1,0 +1,315 @@
+//! The outer loop: one meta-iteration after another.
+
+mod adam;
+mod checkpoint;
+
+pub use checkpoint::write_beside;
+
+use crate::data::{Batch, Batches, ImageShape};
+use crate::inner::{InnerOptimizer, Rates};
+use crate::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use crate::network::{Init, Layout, Network, Params};
+use crate::recipe::Recipe;
+use crate::seed::Seed;
+use crate::teacher::{Course, Teacher};
+use crate::{Error, Result};
+use adam::Adam;
+use candle_core::{DType, Device, Tensor};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Names of what is learned about the inner loop, `(steps)` each.
+const LOG_LR: &str = "log_lr";
+/// Logits, so that a momentum stays between 0 and 1.
+const LOGIT_MOMENTUM: &str = "logit_momentum";
+
+/// Trains a teacher.
+#[derive(Debug)]
+pub struct Trainer {
+    recipe: Recipe,
+    image: ImageShape,
+    classes: usize,
+    device: Device,
+    activations: Activations,
+    teacher: Box<dyn Teacher>,
+    iteration: usize,
+    learned: Params,
+    adam: Adam,
+}
+
+/// What a meta-iteration found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Iteration {
+    /// Its number, from 1.
+    pub iteration: usize,
+    /// The meta-loss: cross-entropy on real data, mean over the times that the learner was judged.
+    pub meta_loss: f64,
+    /// The learner's loss on its last synthetic batch.
+    pub inner_loss: f64,
+    /// Norm of the meta-gradient before clipping.
+    pub gradient_norm: f64,
+    /// The outer learning rate.
+    pub outer_lr: f64,
+}
+
+/// What a learner is taught with from its first step to its last.
+#[derive(Debug, Clone)]
+pub struct TeachingSet {
+    /// The steps in order.
+    pub steps: Vec<TeachingStep>,
+    /// The rule of a step.
+    pub optimizer: InnerOptimizer,
+}
+
+/// One step of a [`TeachingSet`].
+#[derive(Debug, Clone)]
+pub struct TeachingStep {
+    /// Images and targets.
+    pub batch: Batch,
+    /// Learning rate and momentum.
+    pub rates: Rates,
+}
+
+impl Trainer {
+    /// A trainer before its first meta-iteration.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when the recipe does not fit the data.
+    pub fn new(
+        recipe: &Recipe,
+        image: ImageShape,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        recipe.validate()?;
+        let teacher = recipe.teacher.build(&recipe.inner, image, classes)?;
+        // A learner that does not fit the data is told about now, not after the first draw.
+        recipe.learner.network(Seed(recipe.seed), image, classes)?;
+        let mut layout = Layout::default();
+        teacher.declare(&mut layout)?;
+        let steps = [recipe.inner.steps];
+        layout.push(LOG_LR, &steps, Init::Constant(recipe.inner.lr.ln()))?;
+        let momentum = recipe.inner.momentum;
+        let logit = (momentum / (1.0 - momentum)).ln();
+        layout.push(LOGIT_MOMENTUM, &steps, Init::Constant(logit))?;
+
+        let layout = Arc::new(layout);
+        let mut rng = Seed(recipe.seed).derive("teacher", 0).rng();
+        let learned = Params::init(&layout, DType::F32, device, &mut rng)?;
+        Ok(Self {
+            adam: Adam::start(learned.flat())?,
+            recipe: recipe.clone(),
+            image,
+            classes,
+            device: device.clone(),
+            activations: Activations::Recompute,
+            teacher,
+            iteration: 0,
+            learned,
+        })
+    }
+
+    /// A trainer that goes on from a checkpoint, as if it had never stopped.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when the file is damaged or of another recipe.
+    pub fn resume(
+        recipe: &Recipe,
+        image: ImageShape,
+        classes: usize,
+        device: &Device,
+        checkpoint: &Path,
+    ) -> Result<Self> {
+        let mut trainer = Self::new(recipe, image, classes, device)?;
+        trainer.load(checkpoint)?;
+        Ok(trainer)
+    }
+
+    /// Sets what becomes of activations between the two sweeps; the results do not depend on it.
+    pub fn with_activations(mut self, activations: Activations) -> Self {
+        self.activations = activations;
+        self
+    }
+
+    /// Meta-iterations done.
+    pub fn iteration(&self) -> usize {
+        self.iteration
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Everything that is learned, by name.
+    pub fn learned(&self) -> &Params {
+        &self.learned
+    }
+
+    /// Does one meta-iteration.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] when a loss or the meta-gradient is not finite; the trainer is then unchanged.
+    pub fn step(&mut self, real: &dyn Batches) -> Result<Iteration> {
+        let draw = Seed(self.recipe.seed).derive("iteration", self.iteration as u64);
+        let network = self.recipe.learner.network(draw, self.image, self.classes)?;
+        let initial = fresh_learner(&network, draw, &self.device)?;
+        let exams = self.recipe.exams();
+        let mut teaching = Teaching {
+            course: self.teacher.open(&self.learned, draw, real)?,
+            learns_targets: self.teacher.learns_targets(),
+            rates: self.rates()?,
+            adjoints: Vec::new(),
+        };
+        let mut judging = Judging {
+            recipe: &self.recipe,
+            real,
+            // Batches are numbered on from one meta-iteration to the next.
+            next: ((self.iteration + 1) * exams) as u64,
+        };
+        let place = || format!("meta-iteration {}", self.iteration + 1);
+        let found = meta_gradient(
+            &network,
+            self.recipe.inner.optimizer,
+            &initial,
+            &mut teaching,
+            &mut judging,
+            self.activations,
+        )
+        .map_err(|error| match error {
+            Error::NonFinite { what, place: step } => {
+                Error::NonFinite { what, place: format!("{step} of {}", place()) }
+            }
+            other => other,
+        })?;
+
+        let gradient = self.gradient(teaching.finish()?)?;
+        let scale = 1.0 / exams as f64;
+        let norm = gradient.sqr()?.sum_all()?.to_scalar::<f32>()? as f64;
+        let norm = norm.sqrt() * scale;
+        if !norm.is_finite() {
+            return Err(Error::NonFinite { what: "meta-gradient", place: place() });
+        }
+        let clip = self.recipe.outer.clip;
+        let shrink = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
+        let outer_lr = adam::cosine(&self.recipe.outer, self.iteration, self.recipe.iterations);
+        let (learned, adam) = self.adam.step(
+            &self.recipe.outer,
+            outer_lr,
+            self.iteration,
+            self.learned.flat(),
+            &gradient,
+            scale * shrink,
+        )?;
+        self.learned = self.learned.with_flat(learned);
+        self.adam = adam;
+        self.iteration += 1;
+        Ok(Iteration {
+            iteration: self.iteration,
+            meta_loss: found.meta_loss * scale,
+            inner_loss: found.inner_losses.last().copied().unwrap_or(f64::NAN),
+            gradient_norm: norm,
+            outer_lr,
+        })
+    }
+
+    /// What a fresh learner is taught with, as `draw` decides where something is drawn at random.
+    pub fn teaching_set(&self, draw: Seed, real: &dyn Batches) -> Result<TeachingSet> {
+        let course = self.teacher.open(&self.learned, draw, real)?;
+        let steps = self
+            .rates()?
+            .into_iter()
+            .enumerate()
+            .map(|(step, rates)| Ok(TeachingStep { batch: course.batch(step)?, rates }));
+        Ok(TeachingSet {
+            steps: steps.collect::<Result<_>>()?,
+            optimizer: self.recipe.inner.optimizer,
+        })
+    }
+
+    /// The learned learning rate and momentum of each step.
+    pub fn rates(&self) -> Result<Vec<Rates>> {
+        let lrs = self.learned.get(LOG_LR)?.to_vec1::<f32>()?;
+        let momenta = self.learned.get(LOGIT_MOMENTUM)?.to_vec1::<f32>()?;
+        let rate = |(lr, logit): (f32, f32)| Rates {
+            lr: f64::from(lr).exp(),
+            momentum: 1.0 / (1.0 + (-f64::from(logit)).exp()),
+        };
+        Ok(lrs.into_iter().zip(momenta).map(rate).collect())
+    }
+
+    fn gradient(&self, named: HashMap<String, Tensor>) -> Result<Tensor> {
+        let layout = self.learned.layout();
+        let parts: Vec<_> =
+            layout.slots().iter().map(|slot| named.get(&slot.name).cloned()).collect();
+        Ok(Params::gather(layout, &parts, DType::F32, &self.device)?.flat().clone())
+    }
+}
+
+/// A learner's first parameters.
+pub(crate) fn fresh_learner(network: &Network, draw: Seed, device: &Device) -> Result<Params> {
+    let mut rng = draw.derive("weights", 0).rng();
+    Params::init(network.params(), DType::F32, device, &mut rng)
+}
+
+/// A course with its rates.
+struct Teaching<'a> {
+    course: Box<dyn Course + 'a>,
+    learns_targets: bool,
+    rates: Vec<Rates>,
+    /// Of the rates, the last step first.
+    adjoints: Vec<Rates>,
+}
+
+impl Syllabus for Teaching<'_> {
+    fn steps(&self) -> usize {
+        self.rates.len()
+    }
+
+    fn lesson(&mut self, step: usize) -> Result<(Batch, Rates)> {
+        Ok((self.course.batch(step)?, self.rates[step]))
+    }
+
+    fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> Result<()> {
+        let Rates { lr, momentum } = self.rates[step];
+        self.adjoints.push(Rates {
+            lr: adjoint.lr * lr,
+            momentum: adjoint.momentum * momentum * (1.0 - momentum),
+        });
+        self.course.learn(step, adjoint.images, adjoint.targets)
+    }
+
+    fn learns_targets(&self) -> bool {
+        self.learns_targets
+    }
+}
+
+impl Teaching<'_> {
+    fn finish(self) -> Result<HashMap<String, Tensor>> {
+        let mut all: HashMap<_, _> = self.course.gradients()?.into_iter().collect();
+        let forward = self.adjoints.iter().rev();
+        let (lr, momentum): (Vec<f32>, Vec<f32>) =
+            forward.map(|r| (r.lr as f32, r.momentum as f32)).unzip();
+        all.insert(LOG_LR.into(), Tensor::new(lr, &Device::Cpu)?);
+        all.insert(LOGIT_MOMENTUM.into(), Tensor::new(momentum, &Device::Cpu)?);
+        Ok(all)
+    }
+}
+
+/// Judges on real batches. They are asked for from the last step to the first.
+struct Judging<'a> {
+    recipe: &'a Recipe,
+    real: &'a dyn Batches,
+    next: u64,
+}
+
+impl Exam for Judging<'_> {
+    fn batch(&mut self, step: usize) -> Result<Option<Batch>> {
+        if !self.recipe.judged_after(step) {
+            return Ok(None);
+        }
+        self.next -= 1;
+        self.real.batch(self.next, self.recipe.meta.batch).map(Some)
+    }
+}

@@ -1,0 +1,207 @@
+use candle_core::Tensor;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, ImageShape, Result,
+    random::{Purpose, stream},
+};
+
+/// Random crops and flips, drawn for each image alone.
+///
+/// The image is padded by `pad` black pixels on each side and cropped back to its size at a random
+/// place; with `flip`, every other image on average is mirrored left to right. Padding 4 and flips
+/// are customary for CIFAR-10.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augment {
+    /// Black pixels added on each side before the crop; 0 for no crop.
+    pub pad: usize,
+    /// Whether to mirror images left to right with probability ½.
+    pub flip: bool,
+}
+
+/// candle's `gather` writes a zero, here a black pixel, wherever the index has this value.
+const BLACK: u32 = u32::MAX;
+
+impl Augment {
+    pub(crate) fn check(&self, shape: ImageShape) -> Result<()> {
+        let limit = shape.height.min(shape.width);
+        if self.pad >= limit {
+            let expected = format!("less than {limit}, the image's shorter side");
+            return Err(Error::invalid("padding", expected, self.pad));
+        }
+        Ok(())
+    }
+
+    /// The augmented form of a batch of bytes `(B, C·H·W)`, a pure function of `seed` and `number`.
+    pub(crate) fn apply(
+        &self,
+        pixels: Tensor,
+        shape: ImageShape,
+        seed: u64,
+        number: u64,
+    ) -> Result<Tensor> {
+        if *self == Self::default() {
+            return Ok(pixels);
+        }
+        let (batch, size) = pixels.dims2()?;
+        let mut random = stream(seed, Purpose::Augment, number);
+        let mut source = Vec::with_capacity(batch * shape.plane());
+        for _ in 0..batch {
+            let down = random.random_range(0..=2 * self.pad);
+            let right = random.random_range(0..=2 * self.pad);
+            let mirrored = random.random_bool(0.5) && self.flip;
+            self.push_view(&mut source, shape, (down, right), mirrored);
+        }
+        // All channels of an image move together, so one plane of indices serves them all.
+        let planes = (batch, shape.channels, shape.plane());
+        let source = Tensor::from_vec(source, (batch, 1, shape.plane()), pixels.device())?;
+        let source = source.broadcast_as(planes)?.contiguous()?;
+        Ok(pixels
+            .reshape(planes)?
+            .gather(&source, 2)?
+            .reshape((batch, size))?)
+    }
+
+    /// Appends where each pixel of the view comes from, `(H·W,)`. The crop's corner lies `down` and
+    /// `right` of the padded image's.
+    fn push_view(
+        &self,
+        source: &mut Vec<u32>,
+        shape: ImageShape,
+        (down, right): (usize, usize),
+        mirrored: bool,
+    ) {
+        let ImageShape { height, width, .. } = shape;
+        let inside =
+            |padded: usize, size: usize| padded.checked_sub(self.pad).filter(|&p| p < size);
+        for y in 0..height {
+            let row = inside(y + down, height);
+            source.extend((0..width).map(|x| {
+                let x = if mirrored { width - 1 - x } else { x };
+                match (row, inside(x + right, width)) {
+                    (Some(row), Some(column)) => (row * width + column) as u32,
+                    _ => BLACK,
+                }
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHAPE: ImageShape = ImageShape {
+        channels: 2,
+        height: 3,
+        width: 4,
+    };
+
+    /// `count` images whose pixels all differ from each other and from black.
+    fn images(count: usize) -> Vec<u8> {
+        (0..count * SHAPE.size())
+            .map(|i| (i % 255) as u8 + 1)
+            .collect()
+    }
+
+    fn apply(augment: Augment, count: usize, seed: u64, number: u64) -> Vec<Vec<u8>> {
+        let pixels = Tensor::from_vec(images(count), (count, SHAPE.size()), &Device::Cpu).unwrap();
+        augment
+            .apply(pixels, SHAPE, seed, number)
+            .unwrap()
+            .to_vec2()
+            .unwrap()
+    }
+
+    /// The same image by padding, cropping and mirroring for real.
+    fn by_hand(image: &[u8], pad: usize, down: usize, right: usize, mirrored: bool) -> Vec<u8> {
+        let ImageShape {
+            channels,
+            height,
+            width,
+        } = SHAPE;
+        let padded_width = width + 2 * pad;
+        let mut out = vec![];
+        for channel in 0..channels {
+            let mut padded = vec![0; (height + 2 * pad) * padded_width];
+            for y in 0..height {
+                for x in 0..width {
+                    padded[(y + pad) * padded_width + x + pad] =
+                        image[(channel * height + y) * width + x];
+                }
+            }
+            for y in 0..height {
+                let start = (y + down) * padded_width + right;
+                let mut row = padded[start..start + width].to_vec();
+                if mirrored {
+                    row.reverse();
+                }
+                out.extend(row);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn nothing_asked_nothing_changed() {
+        assert_eq!(apply(Augment::default(), 5, 1, 2).concat(), images(5));
+    }
+
+    #[test]
+    fn every_crop_and_flip_occurs_and_nothing_else() {
+        let (pad, count) = (2, 2_000);
+        let augment = Augment { pad, flip: true };
+        let mut seen = std::collections::HashSet::new();
+        for (image, view) in images(count)
+            .chunks(SHAPE.size())
+            .zip(apply(augment, count, 3, 4))
+        {
+            let found = (0..50)
+                .find(|&way| by_hand(image, pad, way / 2 % 5, way / 10, way % 2 == 1) == view);
+            seen.insert(found.expect("a view that no crop and flip explains"));
+        }
+        assert_eq!(seen.len(), 50);
+    }
+
+    #[test]
+    fn the_number_of_the_batch_decides() {
+        let augment = Augment { pad: 1, flip: true };
+        assert_eq!(apply(augment, 9, 1, 2), apply(augment, 9, 1, 2));
+        assert_ne!(apply(augment, 9, 1, 2), apply(augment, 9, 1, 3));
+        assert_ne!(apply(augment, 9, 1, 2), apply(augment, 9, 2, 2));
+    }
+
+    #[test]
+    fn padding_must_leave_some_image() {
+        assert!(
+            Augment {
+                pad: 2,
+                flip: false
+            }
+            .check(SHAPE)
+            .is_ok()
+        );
+        for pad in [3, usize::MAX] {
+            let message = Augment { pad, flip: false }
+                .check(SHAPE)
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains("less than 3"), "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn flips_alone_mirror_or_keep(seed: u64, number: u64) {
+            let views = apply(Augment { pad: 0, flip: true }, 4, seed, number);
+            for (image, view) in images(4).chunks(SHAPE.size()).zip(views) {
+                prop_assert!(view == image || view == by_hand(image, 0, 0, 0, true));
+            }
+        }
+    }
+}
