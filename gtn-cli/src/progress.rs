@@ -1,6 +1,6 @@
 //! Progress with time left: a bar on a terminal, now and then a line elsewhere.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
 /// Without a terminal, how often a line is logged.
@@ -19,20 +19,19 @@ impl Progress {
     #[must_use]
     pub fn new(task: &'static str, total: usize, done: usize) -> Self {
         // Those who asked for quiet get no bar either. It hides itself where standard error is no terminal.
-        let bar = if tracing::enabled!(tracing::Level::INFO) {
-            ProgressBar::new(total as u64)
+        let target = if tracing::enabled!(tracing::Level::INFO) {
+            ProgressDrawTarget::stderr()
         } else {
-            ProgressBar::hidden()
+            ProgressDrawTarget::hidden()
         };
-        bar.set_length(total as u64);
         let style = ProgressStyle::with_template(
-            "{prefix} {bar:24.cyan/dim} {pos}/{len} · {eta} left{msg}",
+            "{prefix} {wide_bar:.cyan/dim} {pos}/{len} · {eta} left{msg}",
         );
-        if let Ok(style) = style {
-            bar.set_style(style.progress_chars("━━─"));
-        }
-        bar.set_prefix(task);
-        bar.set_position(done as u64);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target)
+            .with_style(style.progress_chars("━━─"))
+            .with_prefix(task)
+            .with_position(done as u64);
         bar.reset_eta();
         bar.enable_steady_tick(Duration::from_millis(500));
         Self { bar, task, logged: Instant::now() }

@@ -1,4 +1,73 @@
-//! gtn-core
+//! Generative Teaching Networks: a generator learns to make training data by
+//! differentiating through whole trainings of the networks that it teaches
+//! (Such, Rawal, Lehman, Stanley & Clune, arXiv 1912.07768).
+//!
+//! From the outside in:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`trainer`] | the outer loop: meta-iterations, Adam, checkpoints |
+//! | [`recipe`] | a run described by data |
+//! | [`teacher`] | where batches come from: a generator and its curricula, learned pixels, real data |
+//! | [`meta`] | the exact meta-gradient, in the memory of one step |
+//! | [`inner`] | the learner's optimizers, and their derivatives |
+//! | [`learner`], [`network`] | learners described by data, and built |
+//! | [`generator`] | noise and a label become an image |
+//! | [`graph`], [`ops`] | networks as graphs of operations that differentiate twice |
+//! | [`evaluate`] | teaching fresh learners and judging them |
+//! | [`data`], [`seed`] | batches, and named streams of random numbers |
+//!
+//! The meta-gradient engine needs none of the rest: see [`meta::meta_gradient`]. A whole run looks like this:
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
+//! use gtn_core::evaluate::{accuracy, teach};
+//! use gtn_core::recipe::Recipe;
+//! use gtn_core::seed::{Seed, normal};
+//! use gtn_core::trainer::Trainer;
+//!
+//! /// Stands for a data set: dark images of class 0, bright ones of class 1.
+//! struct DarkOrBright;
+//!
+//! impl Batches for DarkOrBright {
+//!     fn batch(&self, index: u64, size: usize) -> gtn_core::Result<Batch> {
+//!         let labels: Vec<u32> = (0..size as u32).map(|i| i % 2).collect();
+//!         let noise = normal(&[size, 1, 8, 8], DType::F32, &Device::Cpu, &mut Seed(index).rng())?;
+//!         let shift: Vec<f32> = labels.iter().map(|&l| l as f32 - 0.5).collect();
+//!         let shift = Tensor::from_vec(shift, (size, 1, 1, 1), &Device::Cpu)?;
+//!         let images = noise.broadcast_add(&shift)?;
+//!         Ok(Batch { images, targets: one_hot(&labels, 2, DType::F32, &Device::Cpu)? })
+//!     }
+//! }
+//!
+//! let mut recipe = Recipe { iterations: 10, ..Recipe::default() };
+//! recipe.learner = "conv2_fc:4,4,8".parse()?;
+//! recipe.teacher = gtn_core::teacher::TeacherSpec::Generator {
+//!     curriculum: gtn_core::teacher::Curriculum::Full,
+//!     noise: 8,
+//!     widths: [16, 8, 8],
+//!     learned_labels: false,
+//! };
+//! recipe.inner.steps = 4;
+//! recipe.inner.batch = 8;
+//!
+//! let image = ImageShape { channels: 1, height: 8, width: 8 };
+//! let mut trainer = Trainer::new(&recipe, image, 2, &Device::Cpu)?;
+//! for _ in 0..recipe.iterations {
+//!     let done = trainer.step(&DarkOrBright)?;
+//!     println!("meta-loss {:.3}", done.meta_loss);
+//! }
+//!
+//! // A fresh learner sees synthetic data only, and is judged on real data.
+//! let network = recipe.learner.network(Seed(1), image, 2)?;
+//! let set = trainer.teaching_set(Seed(1), &DarkOrBright)?;
+//! let taught = teach(&network, &set, Seed(1), &mut |_, _| Ok(()))?;
+//! let test = (1000..1004).map(|i| DarkOrBright.batch(i, 50));
+//! println!("accuracy {:.2}", accuracy(&network, &taught, test)?);
+//! # Ok::<(), gtn_core::Error>(())
+//! ```
+
 mod cpu;
 pub mod data;
 mod error;
@@ -14,4 +83,5 @@ pub mod recipe;
 pub mod seed;
 pub mod teacher;
 pub mod trainer;
+
 pub use error::{Error, Result};

@@ -8,6 +8,7 @@
 //! backward pass over it ([`Network::curvature`]). Only θ, v and the batch of each step are
 //! kept. This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
 
+use crate::cpu::add;
 use crate::data::Batch;
 use crate::inner::{InnerOptimizer, Rates, State, StepAt};
 use crate::network::{Lesson, Network, Params};
@@ -162,8 +163,8 @@ pub fn meta_gradient(
             finite("meta-loss", loss, step, steps)?;
             meta_loss += loss;
             exams += 1;
-            adjoint.params = (adjoint.params + params.flat())?;
-            adjoint.running = (adjoint.running + running.flat())?;
+            adjoint.params = add(&adjoint.params, params.flat())?;
+            adjoint.running = add(&adjoint.running, running.flat())?;
         }
         let at = StepAt {
             before: &footprint.state,
@@ -184,7 +185,7 @@ pub fn meta_gradient(
             network.curvature(&lesson, &direction, &means, syllabus.learns_targets())?;
         drop(lesson);
         adjoint = Adjoint {
-            params: (adjoint.params + curvature.params.flat())?,
+            params: add(&adjoint.params, curvature.params.flat())?,
             running: before.flat().clone(),
             state: update.state,
         };

@@ -58,10 +58,7 @@ impl Augment {
         let planes = (batch, shape.channels, shape.plane());
         let source = Tensor::from_vec(source, (batch, 1, shape.plane()), pixels.device())?;
         let source = source.broadcast_as(planes)?.contiguous()?;
-        Ok(pixels
-            .reshape(planes)?
-            .gather(&source, 2)?
-            .reshape((batch, size))?)
+        Ok(pixels.reshape(planes)?.gather(&source, 2)?.reshape((batch, size))?)
     }
 
     /// Appends where each pixel of the view comes from, `(H·W,)`. The crop's corner lies `down` and
@@ -96,35 +93,21 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: ImageShape = ImageShape {
-        channels: 2,
-        height: 3,
-        width: 4,
-    };
+    const SHAPE: ImageShape = ImageShape { channels: 2, height: 3, width: 4 };
 
     /// `count` images whose pixels all differ from each other and from black.
     fn images(count: usize) -> Vec<u8> {
-        (0..count * SHAPE.size())
-            .map(|i| (i % 255) as u8 + 1)
-            .collect()
+        (0..count * SHAPE.size()).map(|i| (i % 255) as u8 + 1).collect()
     }
 
     fn apply(augment: Augment, count: usize, seed: u64, number: u64) -> Vec<Vec<u8>> {
         let pixels = Tensor::from_vec(images(count), (count, SHAPE.size()), &Device::Cpu).unwrap();
-        augment
-            .apply(pixels, SHAPE, seed, number)
-            .unwrap()
-            .to_vec2()
-            .unwrap()
+        augment.apply(pixels, SHAPE, seed, number).unwrap().to_vec2().unwrap()
     }
 
     /// The same image by padding, cropping and mirroring for real.
     fn by_hand(image: &[u8], pad: usize, down: usize, right: usize, mirrored: bool) -> Vec<u8> {
-        let ImageShape {
-            channels,
-            height,
-            width,
-        } = SHAPE;
+        let ImageShape { channels, height, width } = SHAPE;
         let padded_width = width + 2 * pad;
         let mut out = vec![];
         for channel in 0..channels {
@@ -157,10 +140,7 @@ mod tests {
         let (pad, count) = (2, 2_000);
         let augment = Augment { pad, flip: true };
         let mut seen = std::collections::HashSet::new();
-        for (image, view) in images(count)
-            .chunks(SHAPE.size())
-            .zip(apply(augment, count, 3, 4))
-        {
+        for (image, view) in images(count).chunks(SHAPE.size()).zip(apply(augment, count, 3, 4)) {
             let found = (0..50)
                 .find(|&way| by_hand(image, pad, way / 2 % 5, way / 10, way % 2 == 1) == view);
             seen.insert(found.expect("a view that no crop and flip explains"));
@@ -178,19 +158,9 @@ mod tests {
 
     #[test]
     fn padding_must_leave_some_image() {
-        assert!(
-            Augment {
-                pad: 2,
-                flip: false
-            }
-            .check(SHAPE)
-            .is_ok()
-        );
+        assert!(Augment { pad: 2, flip: false }.check(SHAPE).is_ok());
         for pad in [3, usize::MAX] {
-            let message = Augment { pad, flip: false }
-                .check(SHAPE)
-                .unwrap_err()
-                .to_string();
+            let message = Augment { pad, flip: false }.check(SHAPE).unwrap_err().to_string();
             assert!(message.contains("less than 3"), "{message}");
         }
     }

@@ -100,26 +100,13 @@ impl Dataset {
         test: LabeledImages,
         holdout: Holdout,
     ) -> Result<Self> {
-        Self::cut(
-            name.into(),
-            Format::Memory,
-            Parts {
-                classes,
-                train,
-                test,
-            },
-            holdout,
-        )
+        Self::cut(name.into(), Format::Memory, Parts { classes, train, test }, holdout)
     }
 
     pub(crate) fn cut(
         name: String,
         format: Format,
-        Parts {
-            classes,
-            train,
-            test,
-        }: Parts,
+        Parts { classes, train, test }: Parts,
         holdout: Holdout,
     ) -> Result<Self> {
         check_part("training images", &train, &classes)?;
@@ -147,10 +134,8 @@ impl Dataset {
             }
         }
         let normalization = Arc::new(Normalization::measure(&train));
-        let split = |images| Split {
-            images: Arc::new(images),
-            normalization: Arc::clone(&normalization),
-        };
+        let split =
+            |images| Split { images: Arc::new(images), normalization: Arc::clone(&normalization) };
         Ok(Self {
             name,
             format,
@@ -215,11 +200,7 @@ fn check_part(what: &'static str, images: &LabeledImages, classes: &[String]) ->
 }
 
 fn check_labels(images: &LabeledImages, classes: &[String]) -> Result<()> {
-    match images
-        .labels()
-        .iter()
-        .position(|&label| label as usize >= classes.len())
-    {
+    match images.labels().iter().position(|&label| label as usize >= classes.len()) {
         None => Ok(()),
         Some(i) => {
             let expected = format!("less than {}, the number of classes", classes.len());
@@ -233,11 +214,7 @@ fn check_labels(images: &LabeledImages, classes: &[String]) -> Result<()> {
 mod tests {
     use super::*;
 
-    const SHAPE: ImageShape = ImageShape {
-        channels: 1,
-        height: 1,
-        width: 1,
-    };
+    const SHAPE: ImageShape = ImageShape { channels: 1, height: 1, width: 1 };
 
     fn images(shape: ImageShape, labels: &[u32]) -> LabeledImages {
         LabeledImages::new(shape, vec![0; labels.len() * shape.size()], labels.to_vec()).unwrap()
@@ -245,16 +222,7 @@ mod tests {
 
     fn new(classes: usize, train: LabeledImages, test: LabeledImages) -> Result<Dataset> {
         let classes = (0..classes).map(|class| class.to_string()).collect();
-        Dataset::new(
-            "test",
-            classes,
-            train,
-            test,
-            Holdout {
-                images: Some(1),
-                seed: 0,
-            },
-        )
+        Dataset::new("test", classes, train, test, Holdout { images: Some(1), seed: 0 })
     }
 
     #[test]
@@ -262,30 +230,12 @@ mod tests {
         let wide = ImageShape { width: 2, ..SHAPE };
         let good = || images(SHAPE, &[0, 1, 1]);
         for (dataset, expected) in [
-            (
-                new(1, images(SHAPE, &[0, 0]), images(SHAPE, &[0])),
-                "classes: expected at least 2",
-            ),
-            (
-                new(2, images(SHAPE, &[]), good()),
-                "training images: expected at least 1",
-            ),
-            (
-                new(2, good(), images(SHAPE, &[])),
-                "test images: expected at least 1",
-            ),
-            (
-                new(2, images(SHAPE, &[0, 0, 2]), good()),
-                "found 2 at image 2",
-            ),
-            (
-                new(2, good(), images(SHAPE, &[5])),
-                "label: expected less than 2",
-            ),
-            (
-                new(2, good(), images(wide, &[1])),
-                "expected 1×1×1 as in training, found 1×1×2",
-            ),
+            (new(1, images(SHAPE, &[0, 0]), images(SHAPE, &[0])), "classes: expected at least 2"),
+            (new(2, images(SHAPE, &[]), good()), "training images: expected at least 1"),
+            (new(2, good(), images(SHAPE, &[])), "test images: expected at least 1"),
+            (new(2, images(SHAPE, &[0, 0, 2]), good()), "found 2 at image 2"),
+            (new(2, good(), images(SHAPE, &[5])), "label: expected less than 2"),
+            (new(2, good(), images(wide, &[1])), "expected 1×1×1 as in training, found 1×1×2"),
         ] {
             let message = dataset.unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
@@ -294,20 +244,9 @@ mod tests {
 
     #[test]
     fn the_summary_counts_every_split() {
-        let summary = new(3, images(SHAPE, &[0, 1, 1]), images(SHAPE, &[2, 2]))
-            .unwrap()
-            .summary();
-        assert_eq!(
-            (summary.name.as_str(), summary.format),
-            ("test", Format::Memory)
-        );
-        assert_eq!(
-            summary.train,
-            crate::SplitSummary {
-                images: 2,
-                per_class: vec![1, 1, 0]
-            }
-        );
+        let summary = new(3, images(SHAPE, &[0, 1, 1]), images(SHAPE, &[2, 2])).unwrap().summary();
+        assert_eq!((summary.name.as_str(), summary.format), ("test", Format::Memory));
+        assert_eq!(summary.train, crate::SplitSummary { images: 2, per_class: vec![1, 1, 0] });
         assert_eq!(summary.validation.per_class, [0, 1, 0]);
         assert_eq!(summary.test.per_class, [0, 0, 2]);
         assert_eq!((summary.mean, summary.std), (vec![0.], vec![1.]));

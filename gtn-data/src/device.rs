@@ -59,10 +59,7 @@ impl DeviceSplit {
     }
 
     /// The number of images, at least 1.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a split without images stays off the device"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a split without images stays off the device")]
     pub fn len(&self) -> usize {
         self.labels.elem_count()
     }
@@ -89,12 +86,7 @@ impl DeviceSplit {
     /// [`Error::Invalid`] if `batch_size` is zero.
     pub fn shuffled(&self, batch_size: usize, seed: u64) -> Result<Shuffled> {
         let sampler = Sampler::new(self.len(), batch_size, seed)?;
-        Ok(Shuffled {
-            split: self.clone(),
-            sampler,
-            augment: Augment::default(),
-            seed,
-        })
+        Ok(Shuffled { split: self.clone(), sampler, augment: Augment::default(), seed })
     }
 
     /// One pass over all images in order; the last batch may be smaller.
@@ -106,11 +98,7 @@ impl DeviceSplit {
         if batch_size == 0 {
             return Err(Error::invalid("batch size", "at least 1", batch_size));
         }
-        Ok(Sequential {
-            split: self,
-            batch_size,
-            start: 0,
-        })
+        Ok(Sequential { split: self, batch_size, start: 0 })
     }
 
     /// Bytes `(B, C·H·W)` and labels `(B,)` at `indices`.
@@ -126,23 +114,13 @@ impl DeviceSplit {
             ));
         }
         let indices = Tensor::from_slice(indices, indices.len(), self.pixels.device())?;
-        Ok((
-            self.pixels.index_select(&indices, 0)?,
-            self.labels.index_select(&indices, 0)?,
-        ))
+        Ok((self.pixels.index_select(&indices, 0)?, self.labels.index_select(&indices, 0)?))
     }
 
     fn batch(&self, pixels: Tensor, labels: Tensor) -> Result<Batch> {
-        let ImageShape {
-            channels,
-            height,
-            width,
-        } = self.shape;
+        let ImageShape { channels, height, width } = self.shape;
         let pixels = pixels.reshape(((), channels, height, width))?;
-        Ok(Batch {
-            images: self.normalization.normalize(&pixels, self.dtype)?,
-            labels,
-        })
+        Ok(Batch { images: self.normalization.normalize(&pixels, self.dtype)?, labels })
     }
 }
 
@@ -202,8 +180,7 @@ impl Iterator for Sequential<'_> {
             .narrow(0, start, len)
             .and_then(|pixels| Ok((pixels, labels.narrow(0, start, len)?)));
         Some(
-            rows.map_err(Error::from)
-                .and_then(|(pixels, labels)| self.split.batch(pixels, labels)),
+            rows.map_err(Error::from).and_then(|(pixels, labels)| self.split.batch(pixels, labels)),
         )
     }
 
@@ -220,25 +197,16 @@ mod tests {
     use super::*;
     use crate::{Dataset, Holdout};
 
-    const SHAPE: ImageShape = ImageShape {
-        channels: 3,
-        height: 4,
-        width: 5,
-    };
+    const SHAPE: ImageShape = ImageShape { channels: 3, height: 4, width: 5 };
 
     /// 10 training and 4 test images of random-looking bytes; image `i` is of class `i % 3`.
     fn dataset() -> Dataset {
         let part = |count: usize| {
-            let pixels = (0..count * SHAPE.size())
-                .map(|i| (i * i % 251) as u8)
-                .collect();
+            let pixels = (0..count * SHAPE.size()).map(|i| (i * i % 251) as u8).collect();
             LabeledImages::new(SHAPE, pixels, (0..count as u32).map(|i| i % 3).collect()).unwrap()
         };
         let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let none = Holdout {
-            images: Some(0),
-            seed: 0,
-        };
+        let none = Holdout { images: Some(0), seed: 0 };
         Dataset::new("test", classes, part(10), part(4), none).unwrap()
     }
 
@@ -248,34 +216,19 @@ mod tests {
 
     /// The bytes and the labels of a batch.
     fn contents(batch: &Batch) -> (Vec<u8>, Vec<u32>) {
-        let bytes = dataset()
-            .normalization()
-            .denormalize(&batch.images)
-            .unwrap();
-        (
-            bytes.flatten_all().unwrap().to_vec1().unwrap(),
-            batch.labels.to_vec1().unwrap(),
-        )
+        let bytes = dataset().normalization().denormalize(&batch.images).unwrap();
+        (bytes.flatten_all().unwrap().to_vec1().unwrap(), batch.labels.to_vec1().unwrap())
     }
 
     #[test]
     fn batches_hold_the_images_asked_for() {
         for dtype in [DType::F32, DType::F64] {
             let batch = train(dtype).gather(&[7, 0, 7]).unwrap();
-            assert_eq!(
-                (batch.images.dims(), batch.images.dtype()),
-                (&[3, 3, 4, 5][..], dtype)
-            );
-            assert_eq!(
-                (batch.labels.dims(), batch.labels.dtype()),
-                (&[3][..], DType::U32)
-            );
+            assert_eq!((batch.images.dims(), batch.images.dtype()), (&[3, 3, 4, 5][..], dtype));
+            assert_eq!((batch.labels.dims(), batch.labels.dtype()), (&[3][..], DType::U32));
             let dataset = dataset();
             let image = |i| dataset.train().image(i).unwrap();
-            assert_eq!(
-                contents(&batch),
-                ([image(7), image(0), image(7)].concat(), vec![1, 0, 1])
-            );
+            assert_eq!(contents(&batch), ([image(7), image(0), image(7)].concat(), vec![1, 0, 1]));
         }
     }
 
@@ -287,14 +240,8 @@ mod tests {
             split.gather(&[]).unwrap_err(),
             split.shuffled(0, 0).unwrap_err(),
             split.sequential(0).unwrap_err(),
-            dataset()
-                .train()
-                .to_device(&Device::Cpu, DType::U8)
-                .unwrap_err(),
-            dataset()
-                .validation()
-                .to_device(&Device::Cpu, DType::F32)
-                .unwrap_err(),
+            dataset().train().to_device(&Device::Cpu, DType::U8).unwrap_err(),
+            dataset().validation().to_device(&Device::Cpu, DType::F32).unwrap_err(),
         ] {
             assert!(matches!(error, Error::Invalid { .. }), "{error}");
         }
@@ -303,12 +250,7 @@ mod tests {
     #[test]
     fn one_pass_meets_every_image_in_order() {
         let split = train(DType::F32);
-        for (size, sizes) in [
-            (4, vec![4, 4, 2]),
-            (5, vec![5, 5]),
-            (10, vec![10]),
-            (99, vec![10]),
-        ] {
+        for (size, sizes) in [(4, vec![4, 4, 2]), (5, vec![5, 5]), (10, vec![10]), (99, vec![10])] {
             let batches = split.sequential(size).unwrap();
             assert_eq!(batches.len(), sizes.len());
             let batches: Vec<_> = batches.map(|batch| contents(&batch.unwrap())).collect();
@@ -333,10 +275,7 @@ mod tests {
     #[test]
     fn augmented_batches_keep_their_labels_and_repeat_exactly() {
         let plain = train(DType::F32).shuffled(8, 9).unwrap();
-        let augmented = plain
-            .clone()
-            .augmented(Augment { pad: 1, flip: true })
-            .unwrap();
+        let augmented = plain.clone().augmented(Augment { pad: 1, flip: true }).unwrap();
         let (pixels, labels) = contents(&augmented.batch(3).unwrap());
         assert_eq!(labels, contents(&plain.batch(3).unwrap()).1);
         assert_ne!(pixels, contents(&plain.batch(3).unwrap()).0);

@@ -110,10 +110,6 @@ impl Error {
         expected: impl Into<String>,
         found: impl ToString,
     ) -> Self {
-        Self::Invalid {
-            what,
-            expected: expected.into(),
-            found: found.to_string(),
-        }
+        Self::Invalid { what, expected: expected.into(), found: found.to_string() }
     }
 }

@@ -59,9 +59,8 @@ impl Holdout {
 fn quotas(counts: &[usize], size: usize) -> Vec<usize> {
     let total = counts.iter().sum::<usize>().max(1) as u128;
     let exact = |class: usize| size as u128 * counts[class] as u128;
-    let mut quotas: Vec<usize> = (0..counts.len())
-        .map(|class| (exact(class) / total) as usize)
-        .collect();
+    let mut quotas: Vec<usize> =
+        (0..counts.len()).map(|class| (exact(class) / total) as usize).collect();
     let mut by_remainder: Vec<usize> = (0..counts.len()).collect();
     by_remainder.sort_by_key(|&class| std::cmp::Reverse(exact(class) % total));
     let mut left = size - quotas.iter().sum::<usize>();
@@ -83,17 +82,11 @@ mod tests {
     use super::*;
     use crate::ImageShape;
 
-    const SHAPE: ImageShape = ImageShape {
-        channels: 1,
-        height: 1,
-        width: 2,
-    };
+    const SHAPE: ImageShape = ImageShape { channels: 1, height: 1, width: 2 };
 
     /// Image `i` holds `i` as its two bytes.
     fn images(labels: Vec<u32>) -> LabeledImages {
-        let pixels = (0..labels.len())
-            .flat_map(|i| (i as u16).to_be_bytes())
-            .collect();
+        let pixels = (0..labels.len()).flat_map(|i| (i as u16).to_be_bytes()).collect();
         LabeledImages::new(SHAPE, pixels, labels).unwrap()
     }
 
@@ -102,20 +95,14 @@ mod tests {
         for (total, expected) in [(40, 4), (50_000, 5_000), (60_000, 5_000), (10, 0)] {
             let images = images((0..total).map(|i| i % 10).collect());
             let (train, validation) = Holdout::default().cut(&images, 10).unwrap();
-            assert_eq!(
-                (train.len(), validation.len()),
-                (total as usize - expected, expected)
-            );
+            assert_eq!((train.len(), validation.len()), (total as usize - expected, expected));
         }
     }
 
     #[test]
     fn the_last_image_of_a_class_stays() {
         let three = images(vec![0, 0, 1]);
-        let holdout = |images| Holdout {
-            images: Some(images),
-            seed: 0,
-        };
+        let holdout = |images| Holdout { images: Some(images), seed: 0 };
         assert_eq!(holdout(1).cut(&three, 2).unwrap().1.labels(), [0]);
         let message = holdout(2).cut(&three, 2).unwrap_err().to_string();
         assert!(message.contains("at most 1"), "{message}");

@@ -23,11 +23,7 @@ const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 const CLOTHES: [&str; 10] = [
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
 ];
-const MNIST_SHAPE: ImageShape = ImageShape {
-    channels: 1,
-    height: 28,
-    width: 28,
-};
+const MNIST_SHAPE: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
 
 impl Hosted {
     /// Every set on offer.
@@ -65,11 +61,7 @@ impl Hosted {
             // candle-datasets 0.11 delivers its CIFAR-10 download as (N, C, W, H).
             Self::Cifar10 => (cifar::SHAPE, images.transpose(2, 3)?),
         };
-        let pixels = (images * 255.)?
-            .round()?
-            .to_dtype(DType::U8)?
-            .flatten_all()?
-            .to_vec1()?;
+        let pixels = (images * 255.)?.round()?.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
         let labels = labels.to_dtype(DType::U32)?.to_vec1()?;
         LabeledImages::new(shape, pixels, labels)
     }
@@ -84,9 +76,7 @@ impl Hosted {
 /// more images than there are.
 pub fn download(set: Hosted, holdout: Holdout) -> Result<Dataset> {
     let name = set.name();
-    let fetched = set
-        .fetch()
-        .map_err(|source| Error::Download { name, source })?;
+    let fetched = set.fetch().map_err(|source| Error::Download { name, source })?;
     let parts = Parts {
         classes: set.classes().map(str::to_owned).to_vec(),
         train: set.part(&fetched.train_images, &fetched.train_labels)?,
@@ -114,18 +104,10 @@ mod tests {
 
     #[test]
     fn cifar_images_stand_upright() -> Result<()> {
-        let ImageShape {
-            channels,
-            height,
-            width,
-        } = cifar::SHAPE;
+        let ImageShape { channels, height, width } = cifar::SHAPE;
         let bytes: Vec<u8> = (0..cifar::SHAPE.size()).map(|i| (i / 7) as u8).collect();
         let upright = Tensor::from_slice(&bytes, (1, channels, height, width), &Device::Cpu)?;
-        let lying = (upright
-            .to_dtype(DType::F32)?
-            .transpose(2, 3)?
-            .contiguous()?
-            / 255.)?;
+        let lying = (upright.to_dtype(DType::F32)?.transpose(2, 3)?.contiguous()? / 255.)?;
         let part = Hosted::Cifar10.part(&lying, &Tensor::new(&[3u8], &Device::Cpu)?)?;
         assert_eq!(part.pixels(), bytes);
         Ok(())

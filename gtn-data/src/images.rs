@@ -52,31 +52,19 @@ impl LabeledImages {
         let total = Self::check_size(shape, labels.len())?;
         if pixels.len() != total {
             let expected = format!("{total} bytes ({} images of {shape})", labels.len());
-            return Err(Error::invalid(
-                "pixels",
-                expected,
-                format!("{} bytes", pixels.len()),
-            ));
+            return Err(Error::invalid("pixels", expected, format!("{} bytes", pixels.len())));
         }
-        Ok(Self {
-            shape,
-            pixels,
-            labels,
-        })
+        Ok(Self { shape, pixels, labels })
     }
 
     /// The number of bytes of `count` images, if these make a split.
     pub(crate) fn check_size(shape: ImageShape, count: usize) -> Result<usize> {
         let sides = [shape.channels, shape.height, shape.width];
-        let size = sides
-            .iter()
-            .try_fold(1usize, |size, &side| size.checked_mul(side));
+        let size = sides.iter().try_fold(1usize, |size, &side| size.checked_mul(side));
         let Some(size) = size.filter(|&size| size > 0) else {
             return Err(Error::invalid("image shape", "positive sizes", shape));
         };
-        let total = size
-            .checked_mul(count)
-            .filter(|&total| total < u32::MAX as usize);
+        let total = size.checked_mul(count).filter(|&total| total < u32::MAX as usize);
         total.ok_or_else(|| {
             let found = format!("{count} images of {size} bytes");
             Error::invalid("images of a split", "less than 4 GiB of pixels", found)
@@ -121,11 +109,7 @@ impl LabeledImages {
             pixels.extend_from_slice(&self.pixels[i * size..(i + 1) * size]);
         }
         let labels = indices.iter().map(|&i| self.labels[i]).collect();
-        Self {
-            shape: self.shape,
-            pixels,
-            labels,
-        }
+        Self { shape: self.shape, pixels, labels }
     }
 }
 
@@ -135,31 +119,18 @@ mod tests {
 
     #[test]
     fn pixels_must_be_one_image_a_label() {
-        let shape = ImageShape {
-            channels: 3,
-            height: 2,
-            width: 2,
-        };
+        let shape = ImageShape { channels: 3, height: 2, width: 2 };
         let images = LabeledImages::new(shape, (0..24).collect(), vec![4, 5]).unwrap();
         assert_eq!(images.image(1), Some(&(12..24).collect::<Vec<u8>>()[..]));
         assert_eq!(images.image(2), None);
-        let message = LabeledImages::new(shape, vec![0; 23], vec![4, 5])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("expected 24 bytes (2 images of 3×2×2), found 23"),
-            "{message}"
-        );
+        let message = LabeledImages::new(shape, vec![0; 23], vec![4, 5]).unwrap_err().to_string();
+        assert!(message.contains("expected 24 bytes (2 images of 3×2×2), found 23"), "{message}");
     }
 
     #[test]
     fn impossible_sizes_are_refused() {
         for (height, width) in [(0, 1), (usize::MAX, 2), (1 << 16, 1 << 16)] {
-            let shape = ImageShape {
-                channels: 1,
-                height,
-                width,
-            };
+            let shape = ImageShape { channels: 1, height, width };
             assert!(matches!(
                 LabeledImages::new(shape, vec![], vec![0]),
                 Err(Error::Invalid { .. })

@@ -46,12 +46,7 @@ impl Normalization {
     /// [`Error::Invalid`] if there are not `C` channels, [`Error::Tensor`] if the device fails.
     pub fn normalize(&self, bytes: &Tensor, dtype: DType) -> Result<Tensor> {
         let scales = self.std.iter().map(|std| 1. / (255. * std)).collect();
-        let shifts = self
-            .mean
-            .iter()
-            .zip(&self.std)
-            .map(|(mean, std)| -mean / std)
-            .collect();
+        let shifts = self.mean.iter().zip(&self.std).map(|(mean, std)| -mean / std).collect();
         self.affine(&bytes.to_dtype(dtype)?, scales, shifts)
     }
 
@@ -82,9 +77,7 @@ impl Normalization {
                 .to_dtype(images.dtype())?
                 .to_device(images.device())
         };
-        Ok(images
-            .broadcast_mul(&per_channel(scales)?)?
-            .broadcast_add(&per_channel(shifts)?)?)
+        Ok(images.broadcast_mul(&per_channel(scales)?)?.broadcast_add(&per_channel(shifts)?)?)
     }
 }
 
@@ -92,10 +85,7 @@ impl Normalization {
 fn mean_and_std(counts: &[u64; 256]) -> (f64, f64) {
     let total = counts.iter().sum::<u64>().max(1) as f64;
     let average = |of: &dyn Fn(f64) -> f64| {
-        let terms = counts
-            .iter()
-            .enumerate()
-            .map(|(byte, &n)| n as f64 * of(byte as f64));
+        let terms = counts.iter().enumerate().map(|(byte, &n)| n as f64 * of(byte as f64));
         terms.sum::<f64>() / total
     };
     let mean = average(&|byte| byte);
@@ -111,11 +101,7 @@ mod tests {
     use crate::ImageShape;
 
     fn images(channels: usize, pixels: Vec<u8>) -> LabeledImages {
-        let shape = ImageShape {
-            channels,
-            height: 1,
-            width: 2,
-        };
+        let shape = ImageShape { channels, height: 1, width: 2 };
         let labels = vec![0; pixels.len() / shape.size()];
         LabeledImages::new(shape, pixels, labels).unwrap()
     }
@@ -131,14 +117,8 @@ mod tests {
     fn a_wrong_number_of_channels_is_refused() {
         let measured = Normalization::measure(&images(2, vec![0, 255, 7, 9]));
         let one = Tensor::zeros((1, 1, 1, 2), DType::U8, &Device::Cpu).unwrap();
-        assert!(matches!(
-            measured.normalize(&one, DType::F32),
-            Err(Error::Invalid { .. })
-        ));
-        assert!(matches!(
-            measured.denormalize(&one),
-            Err(Error::Invalid { .. })
-        ));
+        assert!(matches!(measured.normalize(&one, DType::F32), Err(Error::Invalid { .. })));
+        assert!(matches!(measured.denormalize(&one), Err(Error::Invalid { .. })));
     }
 
     proptest! {

@@ -15,12 +15,7 @@ struct Reader {
 
 /// In the order in which they are tried.
 const READERS: [Reader; 4] = [
-    Reader {
-        format: Format::Idx,
-        looked_for: idx::LOOKED_FOR,
-        is_in: idx::is_in,
-        load: idx::load,
-    },
+    Reader { format: Format::Idx, looked_for: idx::LOOKED_FOR, is_in: idx::is_in, load: idx::load },
     Reader {
         format: Format::CifarBinary,
         looked_for: cifar::BINARY_LOOKED_FOR,
@@ -83,11 +78,7 @@ pub fn open(dir: impl AsRef<Path>, holdout: Holdout) -> Result<Dataset> {
     let parts = (reader.load)(dir)?;
     // `data/mnist/..` and `.` have names too.
     let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let name = full
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Dataset::cut(name, reader.format, parts, holdout)
 }
 
@@ -105,19 +96,9 @@ mod tests {
             (cifar::tests::valid(true), Format::CifarPython),
             (folder::tests::valid(), Format::ImageFolder),
         ] {
-            let dataset = open(
-                dir.path(),
-                Holdout {
-                    images: Some(0),
-                    seed: 0,
-                },
-            )
-            .unwrap();
+            let dataset = open(dir.path(), Holdout { images: Some(0), seed: 0 }).unwrap();
             assert_eq!(dataset.format(), format);
-            assert_eq!(
-                dataset.name(),
-                dir.path().file_name().unwrap().to_str().unwrap()
-            );
+            assert_eq!(dataset.name(), dir.path().file_name().unwrap().to_str().unwrap());
         }
     }
 
@@ -134,15 +115,8 @@ mod tests {
     #[test]
     fn an_unknown_folder_tells_what_was_looked_for() {
         let dir = TempDir::new().unwrap();
-        let message = open(dir.path(), Holdout::default())
-            .unwrap_err()
-            .to_string();
-        for name in [
-            "train-images-idx3-ubyte",
-            "data_batch_1.bin",
-            "test_batch",
-            "train/CLASS/*",
-        ] {
+        let message = open(dir.path(), Holdout::default()).unwrap_err().to_string();
+        for name in ["train-images-idx3-ubyte", "data_batch_1.bin", "test_batch", "train/CLASS/*"] {
             assert!(message.contains(name), "{message}");
         }
         let error = open(dir.path().join("nowhere"), Holdout::default()).unwrap_err();

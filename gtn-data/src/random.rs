@@ -40,12 +40,7 @@ mod tests {
 
     #[test]
     fn neighboring_seeds_purposes_and_numbers_are_told_apart() {
-        let purposes = [
-            Purpose::Holdout,
-            Purpose::Shuffle,
-            Purpose::Augment,
-            Purpose::Digit,
-        ];
+        let purposes = [Purpose::Holdout, Purpose::Shuffle, Purpose::Augment, Purpose::Digit];
         let keys: HashSet<u64> = (0..100)
             .flat_map(|seed| purposes.map(|purpose| (seed, purpose)))
             .flat_map(|(seed, purpose)| (0..100).map(move |index| key(seed, purpose, index)))

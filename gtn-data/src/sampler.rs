@@ -47,12 +47,7 @@ impl Sampler {
             return Err(Error::invalid("batch size", "at least 1", batch_size));
         }
         let bits = u32::BITS - (len - 1).leading_zeros();
-        Ok(Self {
-            len,
-            batch_size,
-            seed,
-            half_bits: bits.div_ceil(2).max(MIN_HALF_BITS),
-        })
+        Ok(Self { len, batch_size, seed, half_bits: bits.div_ceil(2).max(MIN_HALF_BITS) })
     }
 
     /// The indices of batch number `i`.
@@ -102,22 +97,13 @@ mod tests {
     fn nothing_to_sample_is_refused() {
         assert!(matches!(Sampler::new(0, 4, 0), Err(Error::Invalid { .. })));
         assert!(matches!(Sampler::new(4, 0, 0), Err(Error::Invalid { .. })));
-        assert!(matches!(
-            Sampler::new(u32::MAX as usize + 1, 4, 0),
-            Err(Error::Invalid { .. })
-        ));
+        assert!(matches!(Sampler::new(u32::MAX as usize + 1, 4, 0), Err(Error::Invalid { .. })));
     }
 
     #[test]
     fn the_end_of_the_stream_is_no_end() {
         assert_eq!(Sampler::new(7, 5, 0).unwrap().batch(u64::MAX).len(), 5);
-        assert_eq!(
-            Sampler::new(u32::MAX as usize, 5, 0)
-                .unwrap()
-                .batch(u64::MAX)
-                .len(),
-            5
-        );
+        assert_eq!(Sampler::new(u32::MAX as usize, 5, 0).unwrap().batch(u64::MAX).len(), 5);
     }
 
     /// All 24 orders of 4 indices, and all places of index 0 among 1,000, should be about equally
@@ -130,10 +116,7 @@ mod tests {
             *orders.entry(sampler.batch(epoch)).or_insert(0u32) += 1;
         }
         assert_eq!(orders.len(), 24);
-        let chi2: f64 = orders
-            .values()
-            .map(|&n| (n as f64 - 1e3).powi(2) / 1e3)
-            .sum();
+        let chi2: f64 = orders.values().map(|&n| (n as f64 - 1e3).powi(2) / 1e3).sum();
         assert!(chi2 < 60., "χ² {chi2}");
 
         let sampler = Sampler::new(1_000, 1_000, 12).unwrap();
@@ -149,21 +132,13 @@ mod tests {
     #[test]
     fn neighbors_are_unrelated() {
         for len in [1_000u32, 4_096, 55_000] {
-            let order = Sampler::new(len as usize, len as usize, 5)
-                .unwrap()
-                .batch(0);
+            let order = Sampler::new(len as usize, len as usize, 5).unwrap().batch(0);
             let pairs = (len - 1) as f64;
             let distance: f64 = order.windows(2).map(|w| w[0].abs_diff(w[1]) as f64).sum();
             let ratio = distance / pairs / ((len + 1) as f64 / 3.);
-            assert!(
-                (ratio - 1.).abs() < 4. / pairs.sqrt(),
-                "{len}: distance ratio {ratio}"
-            );
+            assert!((ratio - 1.).abs() < 4. / pairs.sqrt(), "{len}: distance ratio {ratio}");
             let ascents = order.windows(2).filter(|w| w[0] < w[1]).count() as f64 / pairs;
-            assert!(
-                (ascents - 0.5).abs() < 2. / pairs.sqrt(),
-                "{len}: ascents {ascents}"
-            );
+            assert!((ascents - 0.5).abs() < 2. / pairs.sqrt(), "{len}: ascents {ascents}");
         }
     }
 

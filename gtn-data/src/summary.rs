@@ -57,9 +57,6 @@ impl SplitSummary {
         for &label in images.labels() {
             per_class[label as usize] += 1;
         }
-        Self {
-            images: images.len(),
-            per_class,
-        }
+        Self { images: images.len(), per_class }
     }
 }

@@ -32,9 +32,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
     let results: Vec<_> = [1, 2, 3, 7]
         .map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| {
-                bytes(&run(new(Curriculum::Full, InnerOptimizer::Sgd), 3), dir.path())
-            })
+            pool.install(|| bytes(&run(new(Curriculum::Full, InnerOptimizer::Sgd), 3), dir.path()))
         })
         .into();
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
@@ -56,19 +54,15 @@ fn kept_activations_give_the_same_bytes() {
 #[test]
 fn a_resumed_run_ends_as_if_never_stopped() {
     let dir = tempfile::tempdir().unwrap();
-    for curriculum in [
-        Curriculum::Full,
-        Curriculum::BatchShuffled,
-        Curriculum::AllShuffled,
-        Curriculum::None,
-    ] {
+    for curriculum in
+        [Curriculum::Full, Curriculum::BatchShuffled, Curriculum::AllShuffled, Curriculum::None]
+    {
         for optimizer in [InnerOptimizer::Sgd, InnerOptimizer::RmsProp, InnerOptimizer::Adam] {
             let through = bytes(&run(new(curriculum, optimizer), 4), dir.path());
             let path = dir.path().join("half.safetensors");
             run(new(curriculum, optimizer), 2).save(&path).unwrap();
             let recipe = tiny_recipe(curriculum, optimizer);
-            let resumed =
-                Trainer::resume(&recipe, IMAGE, CLASSES, &Device::Cpu, &path).unwrap();
+            let resumed = Trainer::resume(&recipe, IMAGE, CLASSES, &Device::Cpu, &path).unwrap();
             assert_eq!(resumed.iteration(), 2);
             assert!(through == bytes(&run(resumed, 2), dir.path()), "{curriculum:?} {optimizer:?}");
         }

@@ -1,2 +1,67 @@
-//! xtask
-fn main() {}
+//! Development tasks of the workspace, in plain Rust: `cargo xtask TASK`.
+//!
+//! | command | does |
+//! | --- | --- |
+//! | `cargo xtask bench` | Criterion benches of the operations and of whole meta-iterations |
+//! | `cargo xtask bench peer` | the same meta-iterations in PyTorch and here, side by side |
+//!
+//! # `bench`
+//!
+//! Runs `gtn-core/benches/`. Whatever follows goes to Criterion: a filter, or a baseline to compare with.
+//!
+//! ```text
+//! cargo xtask bench
+//! cargo xtask bench conv2d
+//! cargo xtask bench --save-baseline before
+//! cargo xtask bench --baseline before
+//! ```
+//!
+//! # `bench peer`
+//!
+//! Needs Python 3.11 or newer and, the first time, a network: it installs a
+//! pinned PyTorch into `target/bench/venv` (about 2.5 GB to download). Then, for each case:
+//!
+//! 1. The inputs (a learner's first parameters, images and labels of each step, learning rates,
+//!    momenta, a real batch) are written to `target/bench/CASE.safetensors`.
+//! 2. Two processes load them: `xtask/peer/meta_iteration.py` and this program. PyTorch tries
+//!    its thread counts and memory formats and takes the fastest; both then do one untimed iteration.
+//! 3. They take turns, one iteration each a round, so that whatever else the machine does meets both alike.
+//! 4. Their results are compared; a difference that rounding does not explain is an error.
+//!
+//! The table, also in `target/bench/peer.json`, holds the medians over the rounds of the
+//! milliseconds an inner step takes, their ratio (above 1: faster here), the peak resident
+//! memory of each process, and the largest ‖a − b‖/‖b‖ over the compared tensors.
+//! Close everything else before believing a number.
+//!
+//! ```text
+//! cargo xtask bench peer
+//! cargo xtask bench peer --case conv2_fc-paper-T8 --case conv2_fc-paper-plain --rounds 9
+//! ```
+
+mod bench;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+// As in the `gtn` binary, which is what the benches stand for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Development tasks of the gtn workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Bench(bench::Args),
+}
+
+fn main() -> Result<()> {
+    match Args::parse().task {
+        Task::Bench(args) => bench::run(args),
+    }
+}

@@ -36,7 +36,7 @@ pub(crate) fn column_sums<T: Float, const N: usize>(
     parts.into_iter().fold(zero(), |mut total, part| {
         for (total, part) in total.iter_mut().zip(part) {
             for (total, v) in total.iter_mut().zip(part) {
-                *total = *total + v;
+                *total += v;
             }
         }
         total
@@ -50,7 +50,7 @@ pub(crate) fn channel_sums<T: Float>(x: &Tensor) -> Result<Vec<T>> {
     let x = view::<T>(&x)?;
     let [sums] = column_sums::<T, 1>(&x, columns, |_, row, [sums]| {
         for (sum, &v) in sums.iter_mut().zip(row) {
-            *sum = *sum + v;
+            *sum += v;
         }
     });
     Ok(sums)
@@ -73,12 +73,73 @@ pub(crate) fn from_rows<T: Float>(
             },
         );
     });
+    feature_map(out, dims)
+}
+
+/// As [`from_rows`], and the sum of each channel of what was filled in.
+pub(crate) fn from_rows_summed<T: Float>(
+    dims: &[usize],
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Result<(Tensor, Vec<T>)> {
+    let columns = dims[1];
+    let mut out = vec![T::zero(); dims.iter().product()];
+    let parts: Vec<Vec<T>> = out
+        .par_chunks_mut((ROWS * columns).max(1))
+        .enumerate()
+        .map(|(part, rows)| {
+            let mut sums = vec![T::zero(); columns];
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (i, row) in rows.chunks_exact_mut(columns).enumerate() {
+                        fill(part * ROWS + i, row);
+                        for (sum, &v) in sums.iter_mut().zip(&*row) {
+                            *sum += v;
+                        }
+                    }
+                },
+            );
+            sums
+        })
+        .collect();
+    let total = parts.into_iter().fold(vec![T::zero(); columns], |mut total, part| {
+        for (total, v) in total.iter_mut().zip(part) {
+            *total += v;
+        }
+        total
+    });
+    Ok((feature_map(out, dims)?, total))
+}
+
+/// A tensor of shape `dims` around rows of pixels.
+fn feature_map<T: Float>(rows: Vec<T>, dims: &[usize]) -> Result<Tensor> {
     match *dims {
         [batch, channels, height, width] => {
-            channels_first(tensor(out, &[batch, height, width, channels])?)
+            channels_first(tensor(rows, &[batch, height, width, channels])?)
         }
-        _ => tensor(out, dims),
+        _ => tensor(rows, dims),
     }
+}
+
+/// `v (channels)` at every pixel of a feature map, without memory of its own.
+/// [`super::add`] knows such tensors.
+pub(crate) fn everywhere(v: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let mut shape = vec![1; dims.len()];
+    shape[1] = dims[1];
+    Ok(v.reshape(shape)?.broadcast_as(dims)?)
+}
+
+/// The vector that [`everywhere`] made a feature map of, if it did.
+pub(crate) fn one_for_all(x: &Tensor) -> Result<Option<Tensor>> {
+    let repeats = x.stride().iter().enumerate().all(|(axis, &stride)| (axis == 1) == (stride == 1));
+    if !repeats || x.stride().iter().sum::<usize>() != 1 {
+        return Ok(None);
+    }
+    let mut first = x.clone();
+    for axis in (0..x.dims().len()).filter(|&axis| axis != 1) {
+        first = first.narrow(axis, 0, 1)?;
+    }
+    Ok(Some(first.flatten_all()?))
 }
 
 /// `f` of every element of `x (batch, channels, …)` and its channel's element of `v (channels)`.

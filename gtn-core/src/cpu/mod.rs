@@ -6,7 +6,9 @@ mod layout;
 mod product;
 mod simd;
 
-pub(crate) use columns::{channel_sums, column_sums, from_rows, with_channels};
+pub(crate) use columns::{
+    channel_sums, column_sums, everywhere, from_rows, from_rows_summed, with_channels,
+};
 pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
 pub(crate) use product::{Rows, Segment, Strides, inner_products, product};
 pub(crate) use simd::{Lanes, Mask, dispatch};
@@ -172,7 +174,14 @@ pub(crate) fn inner_product<T: Float>(x: &Tensor, y: &Tensor) -> Result<f64> {
 
 /// The sum of two tensors of one shape.
 pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    by_dtype!(x, T => zip::<T>(x, y, |a, b| a + b))
+    by_dtype!(x, T => {
+        for (dense, repeated) in [(x, y), (y, x)] {
+            if let Some(v) = columns::one_for_all(repeated)? {
+                return with_channels::<T>(dense, &view(&v)?, |a, b| a + b);
+            }
+        }
+        zip::<T>(x, y, |a, b| a + b)
+    })
 }
 
 /// Runs `f` compiled for the widest vectors that this machine has. Nothing
@@ -202,11 +211,11 @@ pub(crate) fn dot<T: Float>(x: &[T], y: &[T]) -> T {
     let mut partial = [T::zero(); LANES];
     for (x, y) in x_lanes.iter().zip(y_lanes) {
         for ((sum, &x), &y) in partial.iter_mut().zip(x).zip(y) {
-            *sum = *sum + x * y;
+            *sum += x * y;
         }
     }
     for ((sum, &x), &y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
-        *sum = *sum + x * y;
+        *sum += x * y;
     }
     partial.into_iter().sum()
 }

@@ -82,8 +82,8 @@ impl NetworkBuilder {
         Ok(self.graph.leaf(shape))
     }
 
-    /// A weight-normalized weight. Directions start as PyTorch's layers do (evenly from
-    /// ±1/√fan-in) and lengths at their norms, so that the first weight is the direction itself.
+    /// A weight-normalized weight. Directions start evenly from ±1/√fan-in and lengths at their
+    /// norms. Larger ones slow the learner down: a direction turns by its gradient over its length squared.
     fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
         let fan_in: usize = shape[1..].iter().product();
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
@@ -118,7 +118,8 @@ impl NetworkBuilder {
         self.apply(Bias, &[x, bias])
     }
 
-    pub(crate) fn mean_norm(&mut self, name: &str, x: Value) -> Result<Value> {
+    /// Mean-only batch norm and a leaky rectifier (`slope` 1: none).
+    pub(crate) fn mean_norm(&mut self, name: &str, x: Value, slope: f64) -> Result<Value> {
         let channels = self.sample(x)[0];
         let bias = self.param(format!("{name}.bias"), &[channels], Init::Constant(0.0))?;
         let number = self.running.push(format!("{name}.mean"), &[channels], Init::Constant(0.0))?;
@@ -133,7 +134,7 @@ impl NetworkBuilder {
                 self.graph.leaf(&[channels])
             }
         };
-        self.apply(MeanNorm, &[x, mean, bias])
+        self.apply(MeanNorm { slope }, &[x, mean, bias])
     }
 
     pub(crate) fn batch_norm(&mut self, name: &str, x: Value) -> Result<Value> {

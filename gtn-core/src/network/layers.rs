@@ -84,9 +84,21 @@ pub(super) fn build(
             ));
         }
     }
-    for (i, layer) in layers.iter().enumerate() {
-        x = build_one(net, layer, x, classes)
-            .map_err(|e| Error::spec(format!("layer {} of the learner: {e}", i + 1)))?;
+    let mut left = layers;
+    while let [layer, after @ ..] = left {
+        let built = match (layer, after) {
+            // Two layers, one operation.
+            (Layer::MeanNorm { name }, [Layer::LeakyRelu { slope }, after @ ..]) => {
+                left = after;
+                valid_slope(*slope).and_then(|slope| net.mean_norm(name, x, slope))
+            }
+            _ => {
+                left = after;
+                build_one(net, layer, x, classes)
+            }
+        };
+        let number = layers.len() - after.len();
+        x = built.map_err(|e| Error::spec(format!("layer {number} of the learner: {e}")))?;
     }
     Ok(x)
 }
@@ -100,11 +112,8 @@ fn build_one(net: &mut NetworkBuilder, layer: &Layer, x: Value, classes: usize) 
         Layer::MaxPool { kernel, stride, padding } => {
             net.apply(MaxPool { kernel, stride, padding }, &[x])
         }
-        Layer::MeanNorm { ref name } => net.mean_norm(name, x),
-        Layer::LeakyRelu { slope } if slope > 0.0 && slope.is_finite() => net.leaky_relu(x, slope),
-        Layer::LeakyRelu { slope } => {
-            Err(Error::spec(format!("the slope of a leaky ReLU must be above 0, found {slope}")))
-        }
+        Layer::MeanNorm { ref name } => net.mean_norm(name, x, 1.0),
+        Layer::LeakyRelu { slope } => net.leaky_relu(x, valid_slope(slope)?),
         Layer::GlobalAvgPool => net.apply(GlobalAvgPool, &[x]),
         Layer::Linear { ref name, features } => {
             positive("features", features)?;
@@ -117,6 +126,13 @@ fn build_one(net: &mut NetworkBuilder, layer: &Layer, x: Value, classes: usize) 
             net.bias(name, x)
         }
     }
+}
+
+fn valid_slope(slope: f64) -> Result<f64> {
+    if slope > 0.0 && slope.is_finite() {
+        return Ok(slope);
+    }
+    Err(Error::spec(format!("the slope of a leaky ReLU must be above 0, found {slope}")))
 }
 
 fn positive(what: &str, value: usize) -> Result<()> {

@@ -7,6 +7,7 @@ mod params;
 pub use layers::Layer;
 pub use params::{Init, Layout, Params, Slot};
 
+use crate::cpu::{by_dtype, map, zip};
 use crate::data::{Batch, ImageShape};
 use crate::graph::{Graph, Trace, Value};
 use crate::ops::{CrossEntropy, LogSoftmax};
@@ -162,14 +163,22 @@ impl Network {
     /// The running means after a step whose batch had these means.
     pub fn update_running(&self, running: &Params, means: &Params) -> Result<Params> {
         let m = self.norm_momentum;
-        let flat = ((running.flat() * m)? + (means.flat() * (1.0 - m))?)?;
+        let (old, new) = (running.flat(), means.flat());
+        let flat = by_dtype!(old, T => {
+            let (m, rest) = (m as T, (1.0 - m) as T);
+            zip::<T>(old, new, |old, new| m * old + rest * new)
+        })?;
         Ok(running.with_flat(flat))
     }
 
     /// Adjoints of a step's running means: of those before it, and of its batch's.
     pub(crate) fn running_adjoints(&self, after: &Params) -> Result<(Params, Params)> {
         let m = self.norm_momentum;
-        Ok((after.with_flat((after.flat() * m)?), after.with_flat((after.flat() * (1.0 - m))?)))
+        let scaled = |factor: f64| {
+            let flat = by_dtype!(after.flat(), T => map::<T>(after.flat(), |v| factor as T * v))?;
+            Ok::<_, Error>(after.with_flat(flat))
+        };
+        Ok((scaled(m)?, scaled(1.0 - m)?))
     }
 
     /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is

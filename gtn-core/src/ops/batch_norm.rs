@@ -99,11 +99,11 @@ impl Op for BatchNorm {
                 |at: usize, c: usize| (dx[at] - dmean[c] - n.hat[at] * dsigma[c]) / n.sigma[c];
             let [cross] = column_sums::<T, 1>(gy, n.channels, |row, gy, [sums]| {
                 for (c, (sum, &gy)) in sums.iter_mut().zip(gy).enumerate() {
-                    *sum = *sum + gy * dhat(row * n.channels + c, c);
+                    *sum += gy * dhat(row * n.channels + c, c);
                 }
             });
             for (dm2, cross) in dm2.iter_mut().zip(cross) {
-                *dm2 = *dm2 + cross / n.count();
+                *dm2 += cross / n.count();
             }
             let scale = view::<T>(kept.arg(1))?;
             let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
@@ -131,13 +131,13 @@ fn forward<T: Float>(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
     let count = T::from_f64((batch * area) as f64);
     let [mut mean] = column_sums::<T, 1>(x, c, |_, row, [sums]| {
         for (sum, &v) in sums.iter_mut().zip(row) {
-            *sum = *sum + v;
+            *sum += v;
         }
     });
-    mean.iter_mut().for_each(|v| *v = *v / count);
+    mean.iter_mut().for_each(|v| *v /= count);
     let [mut sigma] = column_sums::<T, 1>(x, c, |_, row, [sums]| {
         for ((sum, &v), &mean) in sums.iter_mut().zip(row).zip(&mean) {
-            *sum = *sum + (v - mean) * (v - mean);
+            *sum += (v - mean) * (v - mean);
         }
     });
     sigma.iter_mut().for_each(|v| *v = (*v / count + T::from_f64(epsilon)).sqrt());
@@ -179,12 +179,12 @@ impl<'a, T: Float> Normalized<'a, T> {
         let hat = &*self.hat;
         let mut sums = column_sums::<T, 2>(v, self.channels, |row, v, [plain, crossed]| {
             for (c, &v) in v.iter().enumerate() {
-                plain[c] = plain[c] + v;
-                crossed[c] = crossed[c] + v * hat[row * self.channels + c];
+                plain[c] += v;
+                crossed[c] += v * hat[row * self.channels + c];
             }
         });
         for mean in sums.iter_mut().flatten() {
-            *mean = *mean / self.count();
+            *mean /= self.count();
         }
         sums
     }

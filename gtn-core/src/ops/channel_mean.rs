@@ -2,7 +2,7 @@
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
 use crate::Result;
-use crate::cpu::{self, Float, by_dtype, channel_sums, from_rows, view};
+use crate::cpu::{self, Float, by_dtype, channel_sums, everywhere, map};
 use candle_core::Tensor;
 
 /// The mean of `x (batch, channels, …)` over the batch and all positions: `(channels)`.
@@ -57,7 +57,7 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
     let [batch, c, area] = channels("channel_mean", x.dims())?;
     let scale = T::one() / T::from_f64((batch * area) as f64);
     let mut total = channel_sums::<T>(x)?;
-    total.iter_mut().for_each(|v| *v = *v * scale);
+    total.iter_mut().for_each(|v| *v *= scale);
     cpu::tensor(total, &[c])
 }
 
@@ -65,8 +65,7 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
 fn spread<T: Float>(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let [batch, _, area] = channels("channel_mean", dims)?;
     let scale = T::one() / T::from_f64((batch * area) as f64);
-    let share: Vec<T> = view::<T>(gy)?.iter().map(|&v| v * scale).collect();
-    from_rows::<T>(dims, |_, row| row.copy_from_slice(&share))
+    everywhere(&map::<T>(gy, |v| v * scale)?, dims)
 }
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ fn close(what: &str, ours: Option<&Tensor>, expected: &Tensor) -> Result<(), Tes
     let (ours, expected) = (flat(ours), flat(expected));
     let scale = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
     for (i, (a, b)) in ours.iter().zip(&expected).enumerate() {
-        if !((a - b).abs() <= TOLERANCE * scale) {
+        let error = (a - b).abs();
+        if error.is_nan() || error > TOLERANCE * scale {
             return Err(TestCaseError::fail(format!("{what}: element {i} is {a}, expected {b}")));
         }
     }

@@ -60,10 +60,10 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
     from_rows::<T>(&[batch, c], |image, row| {
         for pixel in x[image * area * c..(image + 1) * area * c].chunks_exact(c) {
             for (sum, &v) in row.iter_mut().zip(pixel) {
-                *sum = *sum + v;
+                *sum += v;
             }
         }
-        row.iter_mut().for_each(|v| *v = *v * scale);
+        row.iter_mut().for_each(|v| *v *= scale);
     })
 }
 

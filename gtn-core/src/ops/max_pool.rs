@@ -115,15 +115,20 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
         .zip(winner.par_chunks_mut((out_h * out_w * c).max(1)))
         .zip(x.par_chunks((height * width * c).max(1)))
         .for_each(|((y, winner), x)| {
-            let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact_mut(c));
-            for ((best, winner), window) in outputs.zip(&windows) {
-                let (first, pixel) = window[0];
-                best.copy_from_slice(&x[pixel * c..][..c]);
-                winner.fill(first);
-                for &(place, pixel) in &window[1..] {
-                    keep_larger(best, winner, &x[pixel * c..][..c], place);
-                }
-            }
+            vectorize(
+                #[inline(always)]
+                || {
+                    let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact_mut(c));
+                    for ((best, winner), window) in outputs.zip(&windows) {
+                        let (first, pixel) = window[0];
+                        best.copy_from_slice(&x[pixel * c..][..c]);
+                        winner.fill(first);
+                        for &(place, pixel) in &window[1..] {
+                            keep_larger(best, winner, &x[pixel * c..][..c], place);
+                        }
+                    }
+                },
+            );
         });
     let shape = [batch, out_h, out_w, c];
     let y = channels_first(cpu::tensor(y, &shape)?)?;
@@ -131,42 +136,30 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
 }
 
 /// Where `x` is larger than `best`, it and its place take over.
+#[inline(always)]
 fn keep_larger<T: Float>(best: &mut [T], winner: &mut [u8], x: &[T], place: u8) {
-    vectorize(
-        #[inline(always)]
-        || {
-            for ((best, winner), &x) in best.iter_mut().zip(winner).zip(x) {
-                // Not-a-number wins, so that it is not hidden.
-                let wins = x > *best || x != x;
-                *best = if wins { x } else { *best };
-                *winner = if wins { place } else { *winner };
-            }
-        },
-    );
+    for ((best, winner), &x) in best.iter_mut().zip(winner).zip(x) {
+        // Not-a-number wins, so that it is not hidden.
+        let wins = x > *best || num_traits::Float::is_nan(x);
+        *best = if wins { x } else { *best };
+        *winner = if wins { place } else { *winner };
+    }
 }
 
 /// `y = x` where `place` won.
+#[inline(always)]
 fn take_winners<T: Float>(y: &mut [T], winner: &[u8], x: &[T], place: u8) {
-    vectorize(
-        #[inline(always)]
-        || {
-            for ((y, &winner), &x) in y.iter_mut().zip(winner).zip(x) {
-                *y = if winner == place { x } else { *y };
-            }
-        },
-    );
+    for ((y, &winner), &x) in y.iter_mut().zip(winner).zip(x) {
+        *y = if winner == place { x } else { *y };
+    }
 }
 
 /// `gx += gy` where `place` won.
+#[inline(always)]
 fn add_to_winners<T: Float>(gx: &mut [T], winner: &[u8], gy: &[T], place: u8) {
-    vectorize(
-        #[inline(always)]
-        || {
-            for ((gx, &winner), &gy) in gx.iter_mut().zip(winner).zip(gy) {
-                *gx = *gx + if winner == place { gy } else { T::zero() };
-            }
-        },
-    );
+    for ((gx, &winner), &gy) in gx.iter_mut().zip(winner).zip(gy) {
+        *gx += if winner == place { gy } else { T::zero() };
+    }
 }
 
 /// Takes the elements of `x` that won.
@@ -181,12 +174,17 @@ fn gather<T: Float>(pool: &MaxPool, winner: &Tensor, x: &Tensor) -> Result<Tenso
         .zip(winner_view.par_chunks((out_h * out_w * c).max(1)))
         .zip(x.par_chunks((height * width * c).max(1)))
         .for_each(|((y, winner), x)| {
-            let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact(c));
-            for ((y, winner), window) in outputs.zip(&windows) {
-                for &(place, pixel) in window {
-                    take_winners(y, winner, &x[pixel * c..][..c], place);
-                }
-            }
+            vectorize(
+                #[inline(always)]
+                || {
+                    let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact(c));
+                    for ((y, winner), window) in outputs.zip(&windows) {
+                        for &(place, pixel) in window {
+                            take_winners(y, winner, &x[pixel * c..][..c], place);
+                        }
+                    }
+                },
+            );
         });
     channels_first(cpu::tensor(y, winner.dims())?)
 }
@@ -208,12 +206,17 @@ fn scatter<T: Float>(
         .zip(gy.par_chunks((out_h * out_w * c).max(1)))
         .zip(winner.par_chunks((out_h * out_w * c).max(1)))
         .for_each(|((gx, gy), winner)| {
-            let outputs = gy.chunks_exact(c).zip(winner.chunks_exact(c));
-            for ((gy, winner), window) in outputs.zip(&windows) {
-                for &(place, pixel) in window {
-                    add_to_winners(&mut gx[pixel * c..][..c], winner, gy, place);
-                }
-            }
+            vectorize(
+                #[inline(always)]
+                || {
+                    let outputs = gy.chunks_exact(c).zip(winner.chunks_exact(c));
+                    for ((gy, winner), window) in outputs.zip(&windows) {
+                        for &(place, pixel) in window {
+                            add_to_winners(&mut gx[pixel * c..][..c], winner, gy, place);
+                        }
+                    }
+                },
+            );
         });
     channels_first(cpu::tensor(gx, &[batch, height, width, c])?)
 }

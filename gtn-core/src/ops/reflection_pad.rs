@@ -109,7 +109,7 @@ fn fold<T: Float>(op: &ReflectionPad, gy: &Tensor, dims: &[usize]) -> Result<Ten
             for x in &columns[column] {
                 let from = ((line / height * out_h + y) * out_w + x) * channels;
                 for (sum, &v) in row.iter_mut().zip(&gy[from..]) {
-                    *sum = *sum + v;
+                    *sum += v;
                 }
             }
         }

@@ -82,7 +82,7 @@ fn gather<T: Float>(gy: &Tensor, factor: usize, dims: &[usize]) -> Result<Tensor
         for y in y..y + factor {
             for x in x..x + factor {
                 for (sum, &v) in row.iter_mut().zip(&gy[(y * wide + x) * channels..]) {
-                    *sum = *sum + v;
+                    *sum += v;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use super::{Course, Curriculum, LABELS, Pool, Teacher};
 use crate::Result;
+use crate::cpu::add;
 use crate::data::{Batch, Batches, one_hot};
 use crate::generator::Generator;
 use crate::network::{Init, Layout, Params};
@@ -134,12 +135,12 @@ impl Course for Generation<'_> {
             &self.targets(step)?,
             &images,
         )?;
-        self.gradient = self.gradient.with_flat((self.gradient.flat() + share.params.flat())?);
+        self.gradient = self.gradient.with_flat(add(self.gradient.flat(), share.params.flat())?);
         if self.teacher.curriculum != Curriculum::None {
             self.noise.push(share.noise);
         }
         if let Some(targets) = targets {
-            self.labels.push((targets + share.targets)?);
+            self.labels.push(add(&targets, &share.targets)?);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod checkpoint;
 
 pub use checkpoint::write_beside;
 
+use crate::cpu::inner_product;
 use crate::data::{Batch, Batches, ImageShape};
 use crate::inner::{InnerOptimizer, Rates};
 use crate::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
@@ -186,8 +187,7 @@ impl Trainer {
 
         let gradient = self.gradient(teaching.finish()?)?;
         let scale = 1.0 / exams as f64;
-        let norm = gradient.sqr()?.sum_all()?.to_scalar::<f32>()? as f64;
-        let norm = norm.sqrt() * scale;
+        let norm = inner_product::<f32>(&gradient, &gradient)?.sqrt() * scale;
         if !norm.is_finite() {
             return Err(Error::NonFinite { what: "meta-gradient", place: place() });
         }

@@ -63,11 +63,7 @@ impl Wave {
     fn new(amplitude: f32, frequency: f32, random: &mut impl Rng) -> Self {
         let mut pair = |scale| (scale * spread(random), scale * spread(random));
         let (amplitude, frequency) = (pair(amplitude), pair(frequency));
-        Self {
-            amplitude,
-            frequency,
-            phase: TAU * random.random::<f32>(),
-        }
+        Self { amplitude, frequency, phase: TAU * random.random::<f32>() }
     }
 
     fn at(&self, (x, y): Point) -> Point {
@@ -83,12 +79,8 @@ impl Hand {
         let height = 18.5 + 1.8 * spread(random);
         let width = height * (0.85 + 0.12 * spread(random));
         let (sin, cos) = angle.sin_cos();
-        let affine = [
-            width * cos,
-            height * (-slant * cos - sin),
-            width * sin,
-            height * (cos - slant * sin),
-        ];
+        let affine =
+            [width * cos, height * (-slant * cos - sin), width * sin, height * (cos - slant * sin)];
         let middle = (SIDE - 1) as f32 / 2.;
         Self {
             affine,
@@ -120,11 +112,8 @@ impl Hand {
 /// A short line that belongs to no digit, anywhere on the canvas.
 fn distractor(random: &mut impl Rng) -> [Dot; 3] {
     let side = SIDE as f32;
-    let mut dot = Dot {
-        x: side * random.random::<f32>(),
-        y: side * random.random::<f32>(),
-        radius: 0.,
-    };
+    let mut dot =
+        Dot { x: side * random.random::<f32>(), y: side * random.random::<f32>(), radius: 0. };
     let angle = TAU * random.random::<f32>();
     let bend = 0.6 * spread(random);
     let step = random.random_range(1.0..3.5);

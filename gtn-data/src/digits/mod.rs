@@ -32,21 +32,13 @@ pub struct Sizes {
 impl Default for Sizes {
     /// 10,000 training, 2,000 validation and 2,000 test images.
     fn default() -> Self {
-        Self {
-            train: 10_000,
-            validation: 2_000,
-            test: 2_000,
-        }
+        Self { train: 10_000, validation: 2_000, test: 2_000 }
     }
 }
 
 const CLASSES: usize = 10;
 
-const SHAPE: ImageShape = ImageShape {
-    channels: 1,
-    height: render::SIDE,
-    width: render::SIDE,
-};
+const SHAPE: ImageShape = ImageShape { channels: 1, height: render::SIDE, width: render::SIDE };
 
 /// Draws a data set of digits. The same seed gives the same images; image `i` of a split does not
 /// depend on the sizes.
@@ -65,11 +57,8 @@ const SHAPE: ImageShape = ImageShape {
 /// # Ok::<(), gtn_data::Error>(())
 /// ```
 pub fn generate(sizes: Sizes, seed: u64) -> Result<Dataset> {
-    let splits = [
-        draw(sizes.train, seed, 0)?,
-        draw(sizes.validation, seed, 1)?,
-        draw(sizes.test, seed, 2)?,
-    ];
+    let splits =
+        [draw(sizes.train, seed, 0)?, draw(sizes.validation, seed, 1)?, draw(sizes.test, seed, 2)?];
     let classes = (0..CLASSES).map(|digit| digit.to_string()).collect();
     Dataset::from_splits("digits".to_owned(), Format::Digits, classes, splits)
 }
@@ -79,10 +68,7 @@ fn draw(count: usize, seed: u64, split: u64) -> Result<LabeledImages> {
     let images: Vec<Vec<u8>> = (0..count)
         .into_par_iter()
         .map(|i| {
-            hand::write(
-                i % CLASSES,
-                &mut stream(seed, Purpose::Digit, split << 32 | i as u64),
-            )
+            hand::write(i % CLASSES, &mut stream(seed, Purpose::Digit, split << 32 | i as u64))
         })
         .collect();
     let labels = (0..count).map(|i| (i % CLASSES) as u32).collect();
@@ -96,24 +82,13 @@ mod tests {
     use super::*;
 
     fn small(train: usize, seed: u64) -> Dataset {
-        generate(
-            Sizes {
-                train,
-                validation: 20,
-                test: 300,
-            },
-            seed,
-        )
-        .unwrap()
+        generate(Sizes { train, validation: 20, test: 300 }, seed).unwrap()
     }
 
     #[test]
     fn the_number_of_threads_makes_no_difference() {
         let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| small(100, 5))
         };
         let (one, four) = (with(1), with(4));
@@ -124,10 +99,7 @@ mod tests {
     #[test]
     fn images_depend_on_seed_split_and_number_alone() {
         let digits = small(40, 5);
-        assert_eq!(
-            digits.train().pixels(),
-            &small(80, 5).train().pixels()[..40 * SHAPE.size()]
-        );
+        assert_eq!(digits.train().pixels(), &small(80, 5).train().pixels()[..40 * SHAPE.size()]);
         assert_ne!(digits.train().pixels(), small(40, 6).train().pixels());
         assert_ne!(digits.train().image(0), digits.test().image(0));
         assert_ne!(digits.train().image(0), digits.train().image(10));
@@ -136,48 +108,19 @@ mod tests {
     #[test]
     fn every_split_has_its_size_and_even_classes() {
         let summary = small(105, 1).summary();
-        assert_eq!(
-            summary.train.per_class,
-            [11, 11, 11, 11, 11, 10, 10, 10, 10, 10]
-        );
+        assert_eq!(summary.train.per_class, [11, 11, 11, 11, 11, 10, 10, 10, 10, 10]);
         assert_eq!((summary.validation.images, summary.test.images), (20, 300));
-        assert!(
-            generate(
-                Sizes {
-                    train: 0,
-                    ..Sizes::default()
-                },
-                0
-            )
-            .is_err()
-        );
-        assert!(
-            generate(
-                Sizes {
-                    train: usize::MAX,
-                    ..Sizes::default()
-                },
-                0
-            )
-            .is_err()
-        );
+        assert!(generate(Sizes { train: 0, ..Sizes::default() }, 0).is_err());
+        assert!(generate(Sizes { train: usize::MAX, ..Sizes::default() }, 0).is_err());
     }
 
     #[test]
     fn digits_are_drawn_in_the_middle() {
         let digits = small(500, 2);
         for image in digits.train().pixels().chunks(SHAPE.size()) {
-            assert!(
-                image.iter().filter(|&&ink| ink > 90).count() >= 15,
-                "a visible digit"
-            );
+            assert!(image.iter().filter(|&&ink| ink > 90).count() >= 15, "a visible digit");
             let ink = |rows: std::ops::Range<usize>| {
-                let row = |y| {
-                    image[y * 28..][..28]
-                        .iter()
-                        .map(|&ink| ink as u32)
-                        .sum::<u32>()
-                };
+                let row = |y| image[y * 28..][..28].iter().map(|&ink| ink as u32).sum::<u32>();
                 rows.map(row).sum::<u32>()
             };
             assert!(ink(7..21) > ink(0..3) + ink(25..28));
@@ -187,11 +130,7 @@ mod tests {
     /// Which of `known` has the least squared distance from `image`.
     fn nearest<'a>(image: &[u8], known: impl Iterator<Item = (u32, &'a [u8])>) -> u32 {
         let distance = |other: &[u8]| -> u64 {
-            image
-                .iter()
-                .zip(other)
-                .map(|(&a, &b)| (a.abs_diff(b) as u64).pow(2))
-                .sum()
+            image.iter().zip(other).map(|(&a, &b)| (a.abs_diff(b) as u64).pow(2)).sum()
         };
         known.min_by_key(|(_, other)| distance(other)).unwrap().0
     }
@@ -206,28 +145,13 @@ mod tests {
             digits.train().labels().iter().copied().zip(images)
         };
         let means: [Vec<u8>; CLASSES] = array::from_fn(|class| {
-            let members: Vec<_> = known()
-                .filter(|(label, _)| *label == class as u32)
-                .collect();
-            let sum = |i| {
-                members
-                    .iter()
-                    .map(|(_, image)| image[i] as usize)
-                    .sum::<usize>()
-            };
-            (0..SHAPE.size())
-                .map(|i| (sum(i) / members.len()) as u8)
-                .collect()
+            let members: Vec<_> = known().filter(|(label, _)| *label == class as u32).collect();
+            let sum = |i| members.iter().map(|(_, image)| image[i] as usize).sum::<usize>();
+            (0..SHAPE.size()).map(|i| (sum(i) / members.len()) as u8).collect()
         });
         let accuracy = |guess: &dyn Fn(&[u8]) -> u32| {
-            let test = digits
-                .test()
-                .pixels()
-                .chunks(SHAPE.size())
-                .zip(digits.test().labels());
-            let right = test
-                .filter(|(image, label)| guess(image) == **label)
-                .count();
+            let test = digits.test().pixels().chunks(SHAPE.size()).zip(digits.test().labels());
+            let right = test.filter(|(image, label)| guess(image) == **label).count();
             right as f64 / digits.test().len() as f64
         };
         let by_mean =

@@ -11,36 +11,17 @@ pub(crate) const BINARY_LOOKED_FOR: &str =
 pub(crate) const PYTHON_LOOKED_FOR: &str =
     "data_batch_1 … data_batch_5 and test_batch (also in cifar-10-batches-py)";
 
-pub(crate) const CLASSES: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+pub(crate) const CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-pub(crate) const SHAPE: ImageShape = ImageShape {
-    channels: 3,
-    height: 32,
-    width: 32,
-};
+pub(crate) const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
 
 const IMAGE: usize = 3 * 32 * 32;
 /// A label and an image.
 const RECORD: usize = 1 + IMAGE;
 
-const TRAIN: [&str; 5] = [
-    "data_batch_1",
-    "data_batch_2",
-    "data_batch_3",
-    "data_batch_4",
-    "data_batch_5",
-];
+const TRAIN: [&str; 5] =
+    ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"];
 const TEST: [&str; 1] = ["test_batch"];
 
 /// One of the two versions on offer.
@@ -50,16 +31,9 @@ struct Version {
     read: fn(&Path, &mut Batches) -> Result<()>,
 }
 
-const BINARY: Version = Version {
-    folder: "cifar-10-batches-bin",
-    extension: ".bin",
-    read: read_binary,
-};
-const PYTHON: Version = Version {
-    folder: "cifar-10-batches-py",
-    extension: "",
-    read: read_python,
-};
+const BINARY: Version =
+    Version { folder: "cifar-10-batches-bin", extension: ".bin", read: read_binary };
+const PYTHON: Version = Version { folder: "cifar-10-batches-py", extension: "", read: read_python };
 
 pub(crate) fn binary_is_in(dir: &Path) -> bool {
     BINARY.find(dir).is_some()
@@ -80,15 +54,9 @@ pub(crate) fn load_python(dir: &Path) -> Result<Parts> {
 impl Version {
     /// The folder with at least one batch: `dir` itself or the one that the archive unpacks to.
     fn find(&self, dir: &Path) -> Option<PathBuf> {
-        let has_batch = |dir: &PathBuf| {
-            TRAIN
-                .iter()
-                .chain(&TEST)
-                .any(|batch| self.path(dir, batch).is_file())
-        };
-        [dir.to_owned(), dir.join(self.folder)]
-            .into_iter()
-            .find(has_batch)
+        let has_batch =
+            |dir: &PathBuf| TRAIN.iter().chain(&TEST).any(|batch| self.path(dir, batch).is_file());
+        [dir.to_owned(), dir.join(self.folder)].into_iter().find(has_batch)
     }
 
     fn path(&self, dir: &Path, batch: &str) -> PathBuf {
@@ -147,22 +115,12 @@ fn read_binary(path: &Path, batches: &mut Batches) -> Result<()> {
 fn read_python(path: &Path, batches: &mut Batches) -> Result<()> {
     let bytes = read(path)?;
     let batch = pickle::parse(&bytes).map_err(|fault| {
-        malformed(
-            path,
-            format!("offset {}", fault.offset),
-            fault.expected,
-            fault.found,
-        )
+        malformed(path, format!("offset {}", fault.offset), fault.expected, fault.found)
     })?;
     let matrix = batch.get("data").and_then(pickle::Value::byte_matrix);
     let Some(matrix) = matrix.filter(|matrix| matrix.columns == IMAGE && matrix.rows > 0) else {
         let expected = format!("a NumPy array of uint8 with rows of {IMAGE}");
-        return Err(malformed(
-            path,
-            "entry \"data\"",
-            expected,
-            "something else or nothing",
-        ));
+        return Err(malformed(path, "entry \"data\"", expected, "something else or nothing"));
     };
     let Some(labels) = batch.get("labels").and_then(pickle::Value::integers) else {
         return Err(malformed(
@@ -175,17 +133,10 @@ fn read_python(path: &Path, batches: &mut Batches) -> Result<()> {
     if labels.len() != matrix.rows {
         let (images, labels_path) = (path.to_owned(), path.to_owned());
         let (image_count, label_count) = (matrix.rows, labels.len());
-        return Err(Error::CountMismatch {
-            images,
-            image_count,
-            labels: labels_path,
-            label_count,
-        });
+        return Err(Error::CountMismatch { images, image_count, labels: labels_path, label_count });
     }
     for (i, found) in labels.into_iter().enumerate() {
-        batches
-            .labels
-            .push(label(found, path, || format!("label of image {i}"))?);
+        batches.labels.push(label(found, path, || format!("label of image {i}"))?);
     }
     batches.pixels.extend_from_slice(&matrix.bytes);
     Ok(())
@@ -239,11 +190,7 @@ pub(crate) mod tests {
     }
 
     fn load(python: bool, dir: &Path) -> Result<Parts> {
-        if python {
-            load_python(dir)
-        } else {
-            load_binary(dir)
-        }
+        if python { load_python(dir) } else { load_binary(dir) }
     }
 
     fn error_after(python: bool, name: &str, bytes: &[u8]) -> String {
@@ -290,16 +237,10 @@ pub(crate) mod tests {
     fn faults_are_described() {
         let record = [vec![10], image(0)].concat();
         for (bytes, expected) in [
-            (
-                vec![],
-                "offset 0: expected one or more records of 3073 bytes",
-            ),
+            (vec![], "offset 0: expected one or more records of 3073 bytes"),
             (record[..3000].to_vec(), "found 3000 bytes after"),
             ([&record[..], &[1]].concat(), "offset 3073: expected"),
-            (
-                record,
-                "label of image 0 (offset 0): expected 0 to 9, found 10",
-            ),
+            (record, "label of image 0 (offset 0): expected 0 to 9, found 10"),
         ] {
             let message = error_after(false, "data_batch_3.bin", &bytes);
             assert!(message.contains(expected), "{message}");

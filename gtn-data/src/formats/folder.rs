@@ -41,17 +41,11 @@ struct File {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn class_folders(part: &Path) -> Result<Vec<PathBuf>> {
-    Ok(list(part)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .collect())
+    Ok(list(part)?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 fn class_names(part: &Path) -> Result<Vec<String>> {
@@ -91,10 +85,7 @@ fn find_images(part: &Path, classes: &[String]) -> Result<Vec<File>> {
         };
         let before = files.len();
         let images = list(&folder)?.into_iter().filter(|path| is_image(path));
-        files.extend(images.map(|path| File {
-            path,
-            label: label as u32,
-        }));
+        files.extend(images.map(|path| File { path, label: label as u32 }));
         if files.len() == before {
             return Err(Error::Missing {
                 path: folder.join("*.{png,jpg,jpeg}"),
@@ -115,9 +106,7 @@ fn find_images(part: &Path, classes: &[String]) -> Result<Vec<File>> {
 
 fn is_image(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
-    EXTENSIONS
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// All images `(N, C, H, W)`: in gray if all are, else in color.
@@ -125,11 +114,7 @@ fn decode_all(files: &[File]) -> Result<(ImageShape, Vec<u8>)> {
     let first = decode(&files[0].path)?;
     let (width, height) = first.dimensions();
     // Before the rest is decoded into memory.
-    let shape = |channels| ImageShape {
-        channels,
-        height: height as usize,
-        width: width as usize,
-    };
+    let shape = |channels| ImageShape { channels, height: height as usize, width: width as usize };
     LabeledImages::check_size(shape(1), files.len())?;
 
     // The first fault in the order of files, not in the order of threads.
@@ -175,9 +160,7 @@ fn planes(image: DynamicImage) -> Vec<u8> {
         return image.into_luma8().into_raw();
     }
     let pixels = image.into_rgb8().into_raw();
-    (0..3)
-        .flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied())
-        .collect()
+    (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect()
 }
 
 #[cfg(test)]
@@ -228,25 +211,11 @@ pub(crate) mod tests {
         fs::write(dir.path().join("train/cat/notes.txt"), "").unwrap();
         let parts = load(dir.path()).unwrap();
         assert_eq!(parts.classes, ["ant", "cat"]);
-        assert_eq!(
-            parts.train.shape(),
-            ImageShape {
-                channels: 1,
-                height: 2,
-                width: 3
-            }
-        );
+        assert_eq!(parts.train.shape(), ImageShape { channels: 1, height: 2, width: 3 });
         assert_eq!(parts.train.labels(), [0, 0, 0, 1, 1, 1]);
         let firsts: Vec<u8> = parts.train.pixels().iter().step_by(6).copied().collect();
-        assert_eq!(
-            firsts,
-            [105, 106, 105, 5, 6, 5],
-            "1.png, 10.png, 2.png of ant, then of cat"
-        );
-        assert_eq!(
-            parts.train.image(0),
-            Some(&[105, 106, 107, 115, 116, 117][..])
-        );
+        assert_eq!(firsts, [105, 106, 105, 5, 6, 5], "1.png, 10.png, 2.png of ant, then of cat");
+        assert_eq!(parts.train.image(0), Some(&[105, 106, 107, 115, 116, 117][..]));
         assert_eq!(parts.test.labels(), [0, 1]);
         assert_eq!(parts.test.pixels()[0], 51);
     }
@@ -257,10 +226,7 @@ pub(crate) mod tests {
         save(&color(9), &dir, "test/cat/0.PNG");
         let parts = load(dir.path()).unwrap();
         assert_eq!(parts.train.shape().channels, 3);
-        assert_eq!(
-            parts.train.image(0),
-            Some(&[[105, 106, 107, 115, 116, 117]; 3].concat()[..])
-        );
+        assert_eq!(parts.train.image(0), Some(&[[105, 106, 107, 115, 116, 117]; 3].concat()[..]));
         let planes = [[9; 6], [0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1]].concat();
         assert_eq!(parts.test.image(1), Some(&planes[..]));
     }
@@ -299,14 +265,8 @@ pub(crate) mod tests {
     fn faults_are_described() {
         type Damage = fn(&Path);
         let cases: [(Damage, &str); 6] = [
-            (
-                |dir| fs::write(dir.join("train/ant/1.png"), "text").unwrap(),
-                "1.png: image data",
-            ),
-            (
-                |dir| fs::remove_dir_all(dir.join("test")).unwrap(),
-                "test is missing",
-            ),
+            (|dir| fs::write(dir.join("train/ant/1.png"), "text").unwrap(), "1.png: image data"),
+            (|dir| fs::remove_dir_all(dir.join("test")).unwrap(), "test is missing"),
             (
                 |dir| fs::remove_dir_all(dir.join("train/ant")).unwrap(),
                 "expected a folder for each",
@@ -315,10 +275,7 @@ pub(crate) mod tests {
                 |dir| fs::create_dir(dir.join("train/bee")).unwrap(),
                 "bee/*.{png,jpg,jpeg} is missing",
             ),
-            (
-                |dir| fs::rename(dir.join("test/ant"), dir.join("test/bee")).unwrap(),
-                "found bee",
-            ),
+            (|dir| fs::rename(dir.join("test/ant"), dir.join("test/bee")).unwrap(), "found bee"),
             (
                 |dir| {
                     fs::remove_dir_all(dir.join("test")).unwrap();

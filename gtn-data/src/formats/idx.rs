@@ -25,22 +25,10 @@ struct Role {
     dims: usize,
 }
 
-const TRAIN_IMAGES: Role = Role {
-    stem: "train-images",
-    dims: 3,
-};
-const TRAIN_LABELS: Role = Role {
-    stem: "train-labels",
-    dims: 1,
-};
-const TEST_IMAGES: Role = Role {
-    stem: "t10k-images",
-    dims: 3,
-};
-const TEST_LABELS: Role = Role {
-    stem: "t10k-labels",
-    dims: 1,
-};
+const TRAIN_IMAGES: Role = Role { stem: "train-images", dims: 3 };
+const TRAIN_LABELS: Role = Role { stem: "train-labels", dims: 1 };
+const TEST_IMAGES: Role = Role { stem: "t10k-images", dims: 3 };
+const TEST_LABELS: Role = Role { stem: "t10k-labels", dims: 1 };
 
 impl Role {
     fn usual_name(self) -> String {
@@ -58,10 +46,7 @@ impl Role {
     fn locate(self, dir: &Path) -> Result<PathBuf> {
         self.find(dir).ok_or_else(|| Error::Missing {
             path: dir.join(self.usual_name()),
-            expected: format!(
-                "it, or its .gz or .idx{}-ubyte form, beside the others",
-                self.dims
-            ),
+            expected: format!("it, or its .gz or .idx{}-ubyte form, beside the others", self.dims),
             hint: "a data set needs all four files, so fetch the one that is missing",
         })
     }
@@ -81,11 +66,7 @@ pub(crate) fn load(dir: &Path) -> Result<Parts> {
         let expected = format!("{} as in training", train.shape());
         return Err(malformed(&path, "image shape", expected, test.shape()));
     }
-    Ok(Parts {
-        classes: (0..CLASSES).map(|class| class.to_string()).collect(),
-        train,
-        test,
-    })
+    Ok(Parts { classes: (0..CLASSES).map(|class| class.to_string()).collect(), train, test })
 }
 
 fn load_part(dir: &Path, images: Role, labels: Role) -> Result<LabeledImages> {
@@ -93,27 +74,13 @@ fn load_part(dir: &Path, images: Role, labels: Role) -> Result<LabeledImages> {
     let ([count, height, width], pixels) = read_idx(&images)?;
     let ([label_count], classes) = read_idx(&labels)?;
     if count != label_count {
-        return Err(Error::CountMismatch {
-            images,
-            image_count: count,
-            labels,
-            label_count,
-        });
+        return Err(Error::CountMismatch { images, image_count: count, labels, label_count });
     }
     if let Some(i) = classes.iter().position(|&class| class >= CLASSES) {
         let place = format!("label {i} (offset {})", header_len(1) + i);
-        return Err(malformed(
-            &labels,
-            place,
-            format!("less than {CLASSES}"),
-            classes[i],
-        ));
+        return Err(malformed(&labels, place, format!("less than {CLASSES}"), classes[i]));
     }
-    let shape = ImageShape {
-        channels: 1,
-        height,
-        width,
-    };
+    let shape = ImageShape { channels: 1, height, width };
     LabeledImages::new(shape, pixels, classes.into_iter().map(u32::from).collect())
 }
 
@@ -128,43 +95,26 @@ fn read_idx<const DIMS: usize>(path: &Path) -> Result<([usize; DIMS], Vec<u8>)> 
     let header = header_len(DIMS);
     if bytes.len() < header {
         let expected = format!("a header of {header} bytes");
-        return Err(malformed(
-            path,
-            "offset 0",
-            expected,
-            format!("{} bytes in all", bytes.len()),
-        ));
+        return Err(malformed(path, "offset 0", expected, format!("{} bytes in all", bytes.len())));
     }
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     // Two zeros, 8 for unsigned bytes, the number of dimensions.
     let magic = 0x800 + DIMS as u32;
     if number(0) != magic {
         let expected = format!("the magic number {magic:#010x} of bytes in {DIMS} dimensions");
-        return Err(malformed(
-            path,
-            "offset 0",
-            expected,
-            format!("{:#010x}", number(0)),
-        ));
+        return Err(malformed(path, "offset 0", expected, format!("{:#010x}", number(0))));
     }
     let sizes: [usize; DIMS] = std::array::from_fn(|dim| number(4 + 4 * dim) as usize);
     if let Some(dim) = sizes.iter().position(|&size| size == 0) {
         let place = format!("size of dimension {dim} (offset {})", 4 + 4 * dim);
         return Err(malformed(path, place, "at least 1", 0));
     }
-    let total = sizes
-        .iter()
-        .try_fold(1usize, |total, &size| total.checked_mul(size));
+    let total = sizes.iter().try_fold(1usize, |total, &size| total.checked_mul(size));
     let body = &bytes[header..];
     if total != Some(body.len()) {
         let sizes = sizes.map(|size| size.to_string()).join("×");
         let expected = format!("{sizes} bytes up to the end, as its header says");
-        return Err(malformed(
-            path,
-            format!("offset {header}"),
-            expected,
-            body.len(),
-        ));
+        return Err(malformed(path, format!("offset {header}"), expected, body.len()));
     }
     Ok((sizes, body.to_vec()))
 }
@@ -249,14 +199,7 @@ pub(crate) mod tests {
     #[test]
     fn images_and_labels_come_out_as_written() {
         let parts = load(valid().path()).unwrap();
-        assert_eq!(
-            parts.train.shape(),
-            ImageShape {
-                channels: 1,
-                height: 2,
-                width: 3
-            }
-        );
+        assert_eq!(parts.train.shape(), ImageShape { channels: 1, height: 2, width: 3 });
         assert_eq!((parts.train.len(), parts.test.len()), (20, 10));
         assert_eq!(parts.train.image(3), Some(&[18, 19, 20, 21, 22, 23][..]));
         assert_eq!(parts.test.image(0), Some(&[60, 61, 62, 63, 64, 65][..]));
@@ -299,34 +242,14 @@ pub(crate) mod tests {
         let bytes = &files()[0].1;
         for (name, bytes, expected) in [
             (images, vec![], "found 0 bytes in all"),
-            (
-                images,
-                bytes[..40].to_vec(),
-                "offset 16: expected 20×2×3 bytes",
-            ),
+            (images, bytes[..40].to_vec(), "offset 16: expected 20×2×3 bytes"),
             (images, [bytes, &[0][..]].concat(), "found 121"),
             (images, files()[1].1.clone(), "magic number 0x00000803"),
-            (
-                images,
-                idx(&[20, 0, 3], &[]),
-                "size of dimension 1 (offset 8): expected at least 1",
-            ),
-            (
-                images,
-                idx(&[u32::MAX; 3], &[]),
-                "4294967295×4294967295×4294967295 bytes",
-            ),
-            (
-                labels,
-                idx(&[20], &[10; 20]),
-                "label 0 (offset 8): expected less than 10, found 10",
-            ),
+            (images, idx(&[20, 0, 3], &[]), "size of dimension 1 (offset 8): expected at least 1"),
+            (images, idx(&[u32::MAX; 3], &[]), "4294967295×4294967295×4294967295 bytes"),
+            (labels, idx(&[20], &[10; 20]), "label 0 (offset 8): expected less than 10, found 10"),
             (labels, idx(&[19], &[1; 19]), "holds 20 images but"),
-            (
-                "t10k-images-idx3-ubyte",
-                idx(&[10, 3, 2], &[0; 60]),
-                "expected 1×2×3 as in training",
-            ),
+            ("t10k-images-idx3-ubyte", idx(&[10, 3, 2], &[0; 60]), "expected 1×2×3 as in training"),
         ] {
             let message = error_after(name, &bytes);
             assert!(message.contains(expected), "{message}");

@@ -25,20 +25,12 @@ pub(crate) struct Parts {
 const REFETCH: &str = "the file may be damaged or incomplete, so fetch it again";
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
+    fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
 }
 
 /// The entries of a folder that are not hidden, by name.
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
-    let error = |source| Error::Io {
-        action: "list",
-        path: dir.to_owned(),
-        source,
-    };
+    let error = |source| Error::Io { action: "list", path: dir.to_owned(), source };
     let mut paths = vec![];
     for entry in fs::read_dir(dir).map_err(error)? {
         let entry = entry.map_err(error)?;

@@ -53,7 +53,7 @@ pub(super) fn total<T: Float>(mut parts: Vec<Vec<T>>) -> Vec<T> {
     sum.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sum)| {
         for part in &parts {
             for (sum, &v) in sum.iter_mut().zip(&part[chunk * CHUNK..]) {
-                *sum = *sum + v;
+                *sum += v;
             }
         }
     });

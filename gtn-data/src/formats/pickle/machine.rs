@@ -28,11 +28,7 @@ pub(in crate::formats) fn parse(bytes: &[u8]) -> Result<Value<'_>, Fault> {
             Ok(None) => {}
             Ok(Some(value)) => return Ok(value),
             Err((expected, found)) => {
-                return Err(Fault {
-                    offset,
-                    expected,
-                    found,
-                });
+                return Err(Fault { offset, expected, found });
             }
         }
     }
@@ -149,10 +145,7 @@ impl<'a> Machine<'a> {
     fn take(&mut self, len: usize) -> Step<&'a [u8]> {
         let rest = &self.bytes[self.offset..];
         let Some(taken) = rest.get(..len) else {
-            return Err((
-                "more bytes",
-                format!("the end of the file, {} bytes later", rest.len()),
-            ));
+            return Err(("more bytes", format!("the end of the file, {} bytes later", rest.len())));
         };
         self.offset += len;
         Ok(taken)
@@ -164,11 +157,7 @@ impl<'a> Machine<'a> {
 
     /// An unsigned little-endian number of up to 4 bytes.
     fn number(&mut self, len: usize) -> Step<usize> {
-        Ok(self
-            .take(len)?
-            .iter()
-            .rev()
-            .fold(0, |number, &byte| number << 8 | byte as usize))
+        Ok(self.take(len)?.iter().rev().fold(0, |number, &byte| number << 8 | byte as usize))
     }
 
     fn push_int(&mut self, len: usize) -> Step<()> {
@@ -184,11 +173,7 @@ impl<'a> Machine<'a> {
             return Err(("an integer of at most 8 bytes", format!("{len} bytes")));
         }
         let bytes = self.take(len)?;
-        let sign = if bytes.last().is_some_and(|&byte| byte >= 0x80) {
-            0xff
-        } else {
-            0
-        };
+        let sign = if bytes.last().is_some_and(|&byte| byte >= 0x80) { 0xff } else { 0 };
         let mut padded = [sign; 8];
         padded[..len].copy_from_slice(bytes);
         self.stack.push(Value::Int(i64::from_le_bytes(padded)));
@@ -252,10 +237,7 @@ impl<'a> Machine<'a> {
 
     fn set(&mut self, values: Vec<Value<'a>>) -> Step<()> {
         if !values.len().is_multiple_of(2) {
-            return Err((
-                "a value for each key",
-                format!("{} keys and values", values.len()),
-            ));
+            return Err(("a value for each key", format!("{} keys and values", values.len())));
         }
         match self.stack.last_mut() {
             Some(Value::Dict(entries)) => {
@@ -301,18 +283,13 @@ mod tests {
     fn integers_of_all_lengths_are_read() {
         let bytes =
             b"\x80\x02](K\xffM\xff\xffJ\xfe\xff\xff\xff\x8a\x02\xff\x00\x8a\x01\xff\x8a\x00e.";
-        assert_eq!(
-            parse(bytes).unwrap().integers(),
-            Some(vec![255, 65_535, -2, 255, -1, 0])
-        );
+        assert_eq!(parse(bytes).unwrap().integers(), Some(vec![255, 65_535, -2, 255, -1, 0]));
     }
 
     #[test]
     fn what_python_would_execute_is_only_named() {
         let value = parse(b"\x80\x02cos\nsystem\nU\x02ls\x85R.").unwrap();
-        let Value::Object(object) = value else {
-            panic!("{value:?}")
-        };
+        let Value::Object(object) = value else { panic!("{value:?}") };
         assert_eq!(object.callable, Value::Global(b"os\nsystem"));
     }
 
@@ -335,10 +312,7 @@ mod tests {
         ] {
             let fault = parse(bytes).unwrap_err();
             assert_eq!(fault.offset, offset, "{fault:?}");
-            assert!(
-                fault.expected.contains(expected) && fault.found.contains(found),
-                "{fault:?}"
-            );
+            assert!(fault.expected.contains(expected) && fault.found.contains(found), "{fault:?}");
         }
     }
 

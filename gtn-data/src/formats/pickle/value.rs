@@ -40,10 +40,7 @@ impl<'a> Value<'a> {
         let Self::Dict(entries) = self else {
             return None;
         };
-        entries
-            .iter()
-            .find(|(k, _)| *k == Self::Bytes(key.as_bytes()))
-            .map(|(_, value)| value)
+        entries.iter().find(|(k, _)| *k == Self::Bytes(key.as_bytes())).map(|(_, value)| value)
     }
 
     /// A list of integers.
@@ -86,17 +83,11 @@ impl<'a> Value<'a> {
             return None;
         }
         let bytes = if *column_major {
-            (0..bytes.len())
-                .map(|i| bytes[i % columns * rows + i / columns])
-                .collect()
+            (0..bytes.len()).map(|i| bytes[i % columns * rows + i / columns]).collect()
         } else {
             (*bytes).into()
         };
-        Some(Matrix {
-            rows,
-            columns,
-            bytes,
-        })
+        Some(Matrix { rows, columns, bytes })
     }
 
     fn built_by(&self, global: &'static [u8]) -> Option<&Object<'a>> {
@@ -145,9 +136,6 @@ mod tests {
         let flag = bytes.windows(3).position(|w| w == b"tb\x89").unwrap() + 2;
         bytes[flag] = 0x88;
         let value = parse(&bytes).unwrap();
-        assert_eq!(
-            value.get("data").unwrap().byte_matrix().unwrap().bytes[..],
-            [1, 2, 3, 4, 5, 6]
-        );
+        assert_eq!(value.get("data").unwrap().byte_matrix().unwrap().bytes[..], [1, 2, 3, 4, 5, 6]);
     }
 }

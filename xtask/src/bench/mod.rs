@@ -1,0 +1,66 @@
+//! `cargo xtask bench`.
+
+mod case;
+mod compare;
+mod ours;
+mod peer;
+mod venv;
+mod worker;
+
+use anyhow::{Context, Result, ensure};
+use clap::Subcommand;
+use std::path::Path;
+use std::process::Command;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench                          all Criterion benches
+  cargo xtask bench conv2d                   those whose name contains `conv2d`
+  cargo xtask bench --save-baseline before   keep the timings under a name
+  cargo xtask bench --baseline before        compare with them
+  cargo xtask bench peer                     compare with PyTorch";
+
+/// Measure the speed of the operations and of whole meta-iterations.
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    task: Option<Task>,
+
+    /// Handed to Criterion: a filter, or its options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CRITERION ARGS")]
+    criterion: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Peer(peer::Args),
+    #[command(hide = true)]
+    Ours(ours::Args),
+}
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    match args.task {
+        None => criterion(&args.criterion),
+        Some(Task::Peer(args)) => peer::run(&args),
+        Some(Task::Ours(args)) => ours::run(&args),
+    }
+}
+
+fn criterion(args: &[String]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["bench", "--package", "gtn-core", "--bench", "ops", "--bench", "meta_iteration"])
+        .arg("--")
+        .args(args)
+        .current_dir(root())
+        .status()
+        .context("cargo could not be started for `cargo bench`")?;
+    ensure!(status.success(), "`cargo bench` failed ({status}); its message is above");
+    Ok(())
+}
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+}

@@ -1,0 +1,151 @@
+//! Our side of the comparison: a worker (see [`super::worker`]) in a process of its own.
+
+use super::case::{Case, Inputs, SEED, Task};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use gtn_core::data::Batch;
+use gtn_core::evaluate::teach;
+use gtn_core::inner::{InnerOptimizer, Rates};
+use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::network::Network;
+use gtn_core::trainer::{TeachingSet, TeachingStep};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What `gtn train` keeps.
+const ACTIVATIONS: Activations = Activations::KeepWithin { bytes: 1 << 30 };
+
+/// Do iterations of a case on demand, for `bench peer`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The case
+    #[arg(value_parser = Case::parser())]
+    case: &'static Case,
+    /// Its inputs
+    inputs: PathBuf,
+    /// Where the results go
+    results: PathBuf,
+}
+
+type Results = HashMap<String, Tensor>;
+
+/// Milliseconds that a step took, and what came out.
+type Iteration = (f64, Results);
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let case = args.case;
+    let network = case.network()?;
+    let inputs = Inputs::load(case, &network, &args.inputs)?;
+    let iterate = || match case.task {
+        Task::Meta => meta(&network, &inputs),
+        Task::Plain => plain(&network, &inputs),
+    };
+    let (_, mut results) = iterate()?;
+    println!("{} threads", std::thread::available_parallelism()?);
+    for line in std::io::stdin().lines() {
+        line?;
+        let (ms, new) = iterate()?;
+        results = new;
+        println!("{ms}");
+    }
+    candle_core::safetensors::save(&results, &args.results)
+        .with_context(|| format!("the results could not be written to {}", args.results.display()))
+}
+
+fn meta(network: &Network, inputs: &Inputs) -> Result<Iteration> {
+    let mut teaching = Teaching { lessons: &inputs.lessons, adjoints: Vec::new() };
+    let mut last = AfterLast { step: inputs.lessons.len() - 1, real: &inputs.real };
+    let start = Instant::now();
+    let found = meta_gradient(
+        network,
+        InnerOptimizer::Sgd,
+        &inputs.first,
+        &mut teaching,
+        &mut last,
+        ACTIVATIONS,
+    )?;
+    let ms = milliseconds(start.elapsed(), inputs.lessons.len());
+
+    teaching.adjoints.reverse();
+    let images: Vec<_> = teaching.adjoints.iter().map(|a| a.images.clone()).collect();
+    let each = |of: fn(&LessonAdjoint) -> f64| vector(teaching.adjoints.iter().map(of));
+    let results = [
+        ("meta_loss", vector([found.meta_loss])?),
+        ("inner_losses", vector(found.inner_losses)?),
+        ("grad/images", Tensor::stack(&images, 0)?),
+        ("grad/lr", each(|a| a.lr)?),
+        ("grad/momentum", each(|a| a.momentum)?),
+    ];
+    Ok((ms, results.map(|(name, value)| (name.to_string(), value)).into()))
+}
+
+fn plain(network: &Network, inputs: &Inputs) -> Result<Iteration> {
+    let steps = inputs.lessons.iter().map(|(batch, rates)| {
+        let (batch, rates) = (batch.clone(), *rates);
+        TeachingStep { batch, rates }
+    });
+    let set = TeachingSet { steps: steps.collect(), optimizer: InnerOptimizer::Sgd };
+    // From the end of the first step to the end of the last: drawing the learner is no training.
+    let (mut first, mut last) = (None, Instant::now());
+    let taught = teach(network, &set, SEED, &mut |_, _| {
+        last = Instant::now();
+        first.get_or_insert(last);
+        Ok(())
+    })?;
+    let elapsed = first.map_or(Duration::ZERO, |first| last - first);
+    // As their change, in which an error of the steps is not hidden by the first weights.
+    let change = (taught.params.flat() - inputs.first.flat())?;
+    let mut results = Results::new();
+    for (name, value) in inputs.first.with_flat(change).named()? {
+        results.insert(format!("change/{name}"), value);
+    }
+    Ok((milliseconds(elapsed, inputs.lessons.len() - 1), results))
+}
+
+fn milliseconds(elapsed: Duration, steps: usize) -> f64 {
+    elapsed.as_secs_f64() * 1e3 / steps as f64
+}
+
+fn vector(values: impl IntoIterator<Item = f64>) -> Result<Tensor> {
+    let values: Vec<f32> = values.into_iter().map(|v| v as f32).collect();
+    let len = values.len();
+    Ok(Tensor::from_vec(values, len, &Device::Cpu)?)
+}
+
+/// Teaches with given batches; collects the adjoints, the last step's first.
+struct Teaching<'a> {
+    lessons: &'a [(Batch, Rates)],
+    adjoints: Vec<LessonAdjoint>,
+}
+
+impl Syllabus for Teaching<'_> {
+    fn steps(&self) -> usize {
+        self.lessons.len()
+    }
+
+    fn lesson(&mut self, step: usize) -> gtn_core::Result<(Batch, Rates)> {
+        Ok(self.lessons[step].clone())
+    }
+
+    fn learn(&mut self, _step: usize, adjoint: LessonAdjoint) -> gtn_core::Result<()> {
+        self.adjoints.push(adjoint);
+        Ok(())
+    }
+
+    fn learns_targets(&self) -> bool {
+        false
+    }
+}
+
+/// Judges once, after the last step.
+struct AfterLast<'a> {
+    step: usize,
+    real: &'a Batch,
+}
+
+impl Exam for AfterLast<'_> {
+    fn batch(&mut self, step: usize) -> gtn_core::Result<Option<Batch>> {
+        Ok((step == self.step).then(|| self.real.clone()))
+    }
+}
