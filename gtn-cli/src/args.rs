@@ -123,7 +123,7 @@ pub struct Eval {
     /// Fresh learners of each kind
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
     pub learners: u16,
-    /// Other learners than the run's: conv2_fc, conv5_gap:W,W,W or a TOML file with a [learner] table
+    /// Other learners than the run's: conv2_fc, conv5_gap:W,W,W or a TOML file with a table `learner`
     #[arg(long, value_name = "SPEC")]
     pub learner: Option<String>,
     /// Data set, if it is not where the run found it

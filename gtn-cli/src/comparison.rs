@@ -20,7 +20,7 @@ use gtn_core::trainer::TeachingSet;
 use gtn_data::Augment;
 
 /// Learners by which one pair of learning rate and momentum is judged.
-const LEARNERS_A_PAIR: usize = 2;
+const LEARNERS_A_PAIR: usize = 4;
 /// Images that judge them.
 const TUNING_IMAGES: usize = 1_000;
 /// Test images that judge a learner on its way; the last step is judged by all.

@@ -51,3 +51,8 @@ pub fn tiny_recipe(curriculum: Curriculum, optimizer: InnerOptimizer) -> Recipe 
         outer: OuterSpec { clip: 1.0, ..OuterSpec::default() },
     }
 }
+
+// The README's examples compile and run as doc tests of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -47,16 +47,16 @@ def conv2_fc(params, x, norm):
     for i in (1, 2):
         x = F.conv2d(x, weight(params, f"conv{i}"), padding=1)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
-        x = F.leaky_relu(norm(f"bn{i}", x), 0.1)
+        x = F.leaky_relu(norm(f"bn{i}", x), 0.1, inplace=True)
     x = F.linear(x.flatten(1), weight(params, "fc1"))
-    x = F.leaky_relu(norm("bn3", x), 0.1)
+    x = F.leaky_relu(norm("bn3", x), 0.1, inplace=True)
     return F.linear(x, weight(params, "fc2"), params["fc2.bias"])
 
 
 def conv5_gap(params, x, norm):
     for i, stride in enumerate((1, 2, 1, 2, 1), start=1):
         x = F.conv2d(x, weight(params, f"conv{i}"), stride=stride, padding=1)
-        x = F.leaky_relu(norm(f"bn{i}", x), 0.1)
+        x = F.leaky_relu(norm(f"bn{i}", x), 0.1, inplace=True)
     return F.linear(x.mean((2, 3)), weight(params, "fc"), params["fc.bias"])
 
 
@@ -185,7 +185,7 @@ def main():
         return task(learner, case, steps)
 
     results = iterate(steps)
-    print(f"{threads} threads, {layout}", flush=True)
+    print(f"threads: {threads}, memory format: {layout}", flush=True)
     for _ in sys.stdin:
         ms, results = timed(iterate, steps)
         print(ms, flush=True)

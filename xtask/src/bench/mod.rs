@@ -22,7 +22,7 @@ Examples:
 
 /// Measure the speed of the operations and of whole meta-iterations.
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     task: Option<Task>,

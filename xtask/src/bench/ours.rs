@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         Task::Plain => plain(&network, &inputs),
     };
     let (_, mut results) = iterate()?;
-    println!("{} threads", std::thread::available_parallelism()?);
+    println!("threads: {}", std::thread::available_parallelism()?);
     for line in std::io::stdin().lines() {
         line?;
         let (ms, new) = iterate()?;

@@ -29,7 +29,8 @@ pub(super) fn python(dir: &Path, requirements: &Path) -> Result<PathBuf> {
 
 fn succeed(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| {
+    // Standard output is for the table.
+    let status = command.stdout(std::io::stderr()).status().with_context(|| {
         format!(
             "`{name}` could not be started; the peer needs Python 3.11 or newer with venv and pip"
         )
