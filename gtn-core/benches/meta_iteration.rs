@@ -3,7 +3,7 @@
 //! Criterion's "elements" are inner steps.
 
 use candle_core::{DType, Device};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use gtn_core::data::{Batch, ImageShape, one_hot};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::learner::LearnerSpec;
@@ -12,6 +12,10 @@ use gtn_core::network::Params;
 use gtn_core::seed::{Seed, normal};
 use std::hint::black_box;
 use std::time::Duration;
+
+// As in the `gtn` binary, which is what the benches stand for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CLASSES: usize = 10;
 const STEPS: usize = 4;
@@ -67,6 +71,7 @@ fn bench(
     let batch = Batch { images, targets: one_hot(&labels, CLASSES, DType::F32, &Device::Cpu)? };
 
     let mut group = criterion.benchmark_group(learner);
+    group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(1));
     group.bench_function("plain", |b| b.iter(|| black_box(network.learn(&first, &batch, false))));
     group.throughput(Throughput::Elements(STEPS as u64));

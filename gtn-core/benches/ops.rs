@@ -1,13 +1,17 @@
 //! The operations at the shapes of the paper's learners: `cargo bench -p gtn-core --bench ops`.
 
 use candle_core::{DType, Device, Tensor};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use gtn_core::ops::{
     ChannelMean, Conv2d, Kept, LeakyRelu, Linear, LogSoftmax, MaxPool, MeanNorm, Op, WeightNorm,
 };
 use gtn_core::seed::{Seed, normal};
 use std::hint::black_box;
 use std::time::Duration;
+
+// As in the `gtn` binary, which is what the benches stand for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 128;
 
@@ -49,6 +53,7 @@ fn bench(criterion: &mut Criterion, name: &str, op: &dyn Op, shapes: &[&[usize]]
     let wants = vec![true; args.len()];
 
     let mut group = criterion.benchmark_group(name);
+    group.sampling_mode(SamplingMode::Flat);
     group.bench_function("forward", |b| b.iter(|| black_box(op.forward(&args))));
     group.bench_function("backward", |b| b.iter(|| black_box(op.backward(&kept, &gy, &wants))));
     group.bench_function("tangent", |b| b.iter(|| black_box(op.tangent(&kept, &dargs))));

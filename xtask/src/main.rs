@@ -25,6 +25,7 @@
 //!    momenta, a real batch) are written to `target/bench/CASE.safetensors`.
 //! 2. Two processes load them: `xtask/peer/meta_iteration.py` and this program. PyTorch tries
 //!    its thread counts and memory formats and takes the fastest; both then do one untimed iteration.
+//!    PyTorch runs as its package comes, on the system's allocator; this program, like `gtn`, on its own.
 //! 3. They take turns, one iteration each a round, so that whatever else the machine does meets both alike.
 //! 4. Their results are compared; a difference that rounding does not explain is an error.
 //!

@@ -53,12 +53,16 @@ fn criterion(args: &[String]) -> Result<()> {
         .args(["bench", "--package", "gtn-core", "--bench", "ops", "--bench", "meta_iteration"])
         .arg("--")
         .args(args)
+        .env(KEEP_MEMORY.0, KEEP_MEMORY.1)
         .current_dir(root())
         .status()
         .context("cargo could not be started for `cargo bench`")?;
     ensure!(status.success(), "`cargo bench` failed ({status}); its message is above");
     Ok(())
 }
+
+/// Tells mimalloc never to give memory back to the system, as the `gtn` binary does.
+const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 
 /// The workspace's root.
 fn root() -> &'static Path {

@@ -9,7 +9,7 @@ use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::Network;
 use gtn_core::trainer::{TeachingSet, TeachingStep};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -94,12 +94,13 @@ fn plain(network: &Network, inputs: &Inputs) -> Result<Iteration> {
         Ok(())
     })?;
     let elapsed = first.map_or(Duration::ZERO, |first| last - first);
-    // As their change, in which an error of the steps is not hidden by the first weights.
-    let change = (taught.params.flat() - inputs.first.flat())?;
-    let mut results = Results::new();
-    for (name, value) in inputs.first.with_flat(change).named()? {
-        results.insert(format!("change/{name}"), value);
-    }
+    // The change, in which an error of the steps is not hidden by the first weights; of all
+    // parameters together, since that of the smallest is hardly more than their rounding.
+    let change = inputs.first.with_flat((taught.params.flat() - inputs.first.flat())?);
+    let by_name: BTreeMap<_, _> = change.named()?.into_iter().collect();
+    let parts =
+        by_name.values().map(Tensor::flatten_all).collect::<candle_core::Result<Vec<_>>>()?;
+    let results = Results::from([("change".to_string(), Tensor::cat(&parts, 0)?)]);
     Ok((milliseconds(elapsed, inputs.lessons.len() - 1), results))
 }
 

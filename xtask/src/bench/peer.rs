@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::compare::max_rel_diff;
 use super::worker::Worker;
-use super::{root, venv};
+use super::{KEEP_MEMORY, root, venv};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -158,6 +158,7 @@ impl Sides {
         let mut command = Command::new(&self.ours);
         command.args(["bench", "ours", case.name]).args([inputs, results]);
         command.env("RAYON_NUM_THREADS", self.cores.to_string());
+        command.env(KEEP_MEMORY.0, KEEP_MEMORY.1);
         Worker::start("our side", &mut command)
     }
 }
