@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BATCH: usize = 128;
 
 fn ops(criterion: &mut Criterion) {
-    let conv = |stride| Conv2d { stride, padding: 1 };
+    let conv = |stride| Conv2d { stride, padding: [1; 2] };
     // `conv2_fc`'s two convolutions, and the widest of `conv5_gap` with and without stride.
     bench(criterion, "conv2d/1-64@28", &conv(1), &[&[BATCH, 1, 28, 28], &[64, 1, 3, 3]]);
     bench(criterion, "conv2d/64-128@14", &conv(1), &[&[BATCH, 64, 14, 14], &[128, 64, 3, 3]]);

@@ -63,7 +63,7 @@ impl Generator {
             )));
         }
         let [hidden, deep, shallow] = widths;
-        let conv = Conv2d { stride: 1, padding: 0 };
+        let conv = Conv2d { stride: 1, padding: [0; 2] };
         let mut net = NetworkBuilder::new(Means::Batch);
         let x = net.input(&[noise + classes]);
 

@@ -107,7 +107,7 @@ fn build_one(net: &mut NetworkBuilder, layer: &Layer, x: Value, classes: usize) 
     match *layer {
         Layer::Conv { ref name, channels, kernel, stride, padding } => {
             positive("channels", channels)?;
-            net.conv(name, x, channels, kernel, Conv2d { stride, padding })
+            net.conv(name, x, channels, kernel, Conv2d { stride, padding: [padding; 2] })
         }
         Layer::MaxPool { kernel, stride, padding } => {
             net.apply(MaxPool { kernel, stride, padding }, &[x])

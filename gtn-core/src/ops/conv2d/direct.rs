@@ -16,8 +16,8 @@ impl Geometry {
             height: self.height,
             width: self.width,
             channels: self.channels,
-            top: self.padding,
-            left: self.padding,
+            top: self.padding[0],
+            left: self.padding[1],
             rows: (self.out_h - 1) * self.stride + self.kernel_h,
             columns: (self.out_w - 1) * self.stride + self.kernel_w,
         }
@@ -122,8 +122,8 @@ impl Phase {
 
 /// `Σ wᵀ∗gy` over pairs of output adjoints and weights: the adjoint of the images.
 pub(super) fn input_gradient<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> Vec<T> {
-    let vertical = Phase::all(g.height, g.kernel_h, g.stride, g.padding);
-    let horizontal = Phase::all(g.width, g.kernel_w, g.stride, g.padding);
+    let vertical = Phase::all(g.height, g.kernel_h, g.stride, g.padding[0]);
+    let horizontal = Phase::all(g.width, g.kernel_w, g.stride, g.padding[1]);
     let (top, rows) = Phase::reach(&vertical, g.out_h);
     let (left, columns) = Phase::reach(&horizontal, g.out_w);
     let window = Window {

@@ -17,7 +17,8 @@ pub(super) struct Geometry {
     pub(super) out_h: usize,
     pub(super) out_w: usize,
     pub(super) stride: usize,
-    pub(super) padding: usize,
+    /// Above and on the left.
+    pub(super) padding: [usize; 2],
 }
 
 impl Geometry {
@@ -31,7 +32,9 @@ impl Geometry {
             ));
         }
         let Conv2d { stride, padding } = op;
-        let out = |size: usize, kernel: usize| match (size + 2 * padding).checked_sub(kernel) {
+        let out = |size: usize, kernel: usize, padding: usize| match (size + 2 * padding)
+            .checked_sub(kernel)
+        {
             Some(free) if kernel > 0 && stride > 0 => Ok(free / stride + 1),
             _ => Err(Error::shape(
                 "conv",
@@ -48,8 +51,8 @@ impl Geometry {
             out_channels,
             kernel_h,
             kernel_w,
-            out_h: out(height, kernel_h)?,
-            out_w: out(width, kernel_w)?,
+            out_h: out(height, kernel_h, padding[0])?,
+            out_w: out(width, kernel_w, padding[1])?,
             stride,
             padding,
         })

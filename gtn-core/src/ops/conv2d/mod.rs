@@ -13,14 +13,14 @@ use candle_core::Tensor;
 use geometry::Geometry;
 
 /// Convolution of images `(batch, in, height, width)` with weights
-/// `(out, in, kernel_h, kernel_w)`, zero padded by the same number of pixels
-/// on all four sides.
+/// `(out, in, kernel_h, kernel_w)`, zero padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2d {
     /// Pixels from one output to the next, at least 1.
     pub stride: usize,
-    /// Zeros added on each side.
-    pub padding: usize,
+    /// Zeros added above and below, and on the left and the right: height first, as in the
+    /// kernel. Half of an odd kernel keeps the image's size.
+    pub padding: [usize; 2],
 }
 
 impl Op for Conv2d {
@@ -172,9 +172,10 @@ mod tests {
             batch in 1usize..4, channels in 1usize..4, out in 1usize..5,
             (height, width) in (1usize..7, 1usize..7),
             (kernel_h, kernel_w) in (1usize..4, 1usize..4),
-            stride in 1usize..4, padding in 0usize..3, seed: u64,
+            stride in 1usize..4, padding in [0usize..3, 0usize..3], seed: u64,
         ) {
-            prop_assume!(height + 2 * padding >= kernel_h && width + 2 * padding >= kernel_w);
+            let [pad_h, pad_w] = padding;
+            prop_assume!(height + 2 * pad_h >= kernel_h && width + 2 * pad_w >= kernel_w);
             let args = vec![
                 uniform(&[batch, channels, height, width], seed),
                 uniform(&[out, channels, kernel_h, kernel_w], seed ^ 1),
@@ -184,12 +185,36 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
+        #[test]
+        fn long_kernels_match_central_differences(
+            batch in 1usize..3, channels in 1usize..4, out in 1usize..5,
+            (height, width) in (1usize..9, 1usize..9),
+            kernel in prop::sample::select(vec![[1usize, 7], [7, 1], [1, 3], [3, 1], [1, 5], [5, 2]]),
+            stride in 1usize..3, seed: u64,
+        ) {
+            let [kernel_h, kernel_w] = kernel;
+            let args = vec![
+                uniform(&[batch, channels, height, width], seed),
+                uniform(&[out, channels, kernel_h, kernel_w], seed ^ 1),
+            ];
+            let op = Conv2d { stride, padding: kernel.map(|k| k / 2) };
+            let shape = op.shape(&[args[0].dims(), args[1].dims()]).unwrap();
+            if stride == 1 && kernel_w % 2 == 1 {
+                prop_assert_eq!(&shape[2..], [height, width]);
+            }
+            check(&op, Case::smooth(args, seed))?;
+        }
+    }
+
+    proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
 
         #[test]
         fn winograd_matches_central_differences(
             batch in 1usize..3, channels in 16usize..20, out in 16usize..20,
-            (height, width) in (2usize..7, 2usize..7), padding in 1usize..3, seed: u64,
+            (height, width) in (2usize..7, 2usize..7), padding in [1usize..3, 1usize..3], seed: u64,
         ) {
             let args = vec![
                 uniform(&[batch, channels, height, width], seed),
@@ -203,12 +228,20 @@ mod tests {
     fn forward_agrees_with_candle() {
         for channels in [4, 33] {
             let x = uniform(&[3, channels, 9, 7], 1);
-            let w = uniform(&[35, channels, 3, 3], 2);
-            for (stride, padding) in [(1, 1), (2, 1), (1, 0)] {
+            for (kernel, stride, padding) in [
+                ([3, 3], 1, [1, 1]),
+                ([3, 3], 2, [1, 1]),
+                ([3, 3], 1, [1, 0]),
+                ([1, 7], 1, [0, 3]),
+                ([7, 1], 2, [3, 0]),
+            ] {
+                let w = uniform(&[35, channels, kernel[0], kernel[1]], 2);
                 let ours = Conv2d { stride, padding }.forward(&[&x, &w]).unwrap().y;
-                let theirs = x.conv2d(&w, padding, stride, 1, 1).unwrap();
+                let padded = x.pad_with_zeros(2, padding[0], padding[0]).unwrap();
+                let padded = padded.pad_with_zeros(3, padding[1], padding[1]).unwrap();
+                let theirs = padded.conv2d(&w, 0, stride, 1, 1).unwrap();
                 let gap = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap();
-                assert!(gap.to_scalar::<f64>().unwrap() < 1e-12);
+                assert!(gap.to_scalar::<f64>().unwrap() < 1e-12, "{kernel:?}");
             }
         }
     }
