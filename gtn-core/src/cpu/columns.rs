@@ -1,9 +1,11 @@
 //! Feature maps as matrices with a row for each pixel and a column for each channel.
+//!
+//! Closures handed to these functions are marked `#[inline(always)]`: only what is
+//! inlined is compiled for the machine's vectors.
 
-use super::{Float, channels_first, channels_last, tensor, vectorize, view};
+use super::{Float, channels_first, channels_last, parallel, tensor, vectorize, view};
 use crate::Result;
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// Rows that one task works on: a constant, so that sums do not depend on the number of threads.
 const ROWS: usize = 256;
@@ -17,22 +19,20 @@ pub(crate) fn column_sums<T: Float, const N: usize>(
     add: impl Fn(usize, &[T], &mut [Vec<T>; N]) + Sync,
 ) -> [Vec<T>; N] {
     let zero = || std::array::from_fn(|_| vec![T::zero(); columns]);
-    let parts: Vec<[Vec<T>; N]> = x
-        .par_chunks((ROWS * columns).max(1))
-        .enumerate()
-        .map(|(part, rows)| {
-            let mut sums = zero();
-            vectorize(
-                #[inline(always)]
-                || {
-                    for (i, row) in rows.chunks_exact(columns).enumerate() {
-                        add(part * ROWS + i, row, &mut sums);
-                    }
-                },
-            );
-            sums
-        })
-        .collect();
+    let size = (ROWS * columns).max(1);
+    let parts: Vec<[Vec<T>; N]> = parallel::map(x.len().div_ceil(size), &|part| {
+        let rows = &x[part * size..((part + 1) * size).min(x.len())];
+        let mut sums = zero();
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, row) in rows.chunks_exact(columns).enumerate() {
+                    add(part * ROWS + i, row, &mut sums);
+                }
+            },
+        );
+        sums
+    });
     parts.into_iter().fold(zero(), |mut total, part| {
         for (total, part) in total.iter_mut().zip(part) {
             for (total, v) in total.iter_mut().zip(part) {
@@ -48,11 +48,16 @@ pub(crate) fn channel_sums<T: Float>(x: &Tensor) -> Result<Vec<T>> {
     let columns = x.dims()[1];
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
-    let [sums] = column_sums::<T, 1>(&x, columns, |_, row, [sums]| {
-        for (sum, &v) in sums.iter_mut().zip(row) {
-            *sum += v;
-        }
-    });
+    let [sums] = column_sums::<T, 1>(
+        &x,
+        columns,
+        #[inline(always)]
+        |_, row, [sums]| {
+            for (sum, &v) in sums.iter_mut().zip(row) {
+                *sum += v;
+            }
+        },
+    );
     Ok(sums)
 }
 
@@ -62,8 +67,7 @@ pub(crate) fn from_rows<T: Float>(
     fill: impl Fn(usize, &mut [T]) + Sync,
 ) -> Result<Tensor> {
     let columns = dims[1];
-    let mut out = vec![T::zero(); dims.iter().product()];
-    out.par_chunks_mut((ROWS * columns).max(1)).enumerate().for_each(|(part, rows)| {
+    let out = parallel::filled(dims.iter().product(), ROWS * columns, &|part, rows| {
         vectorize(
             #[inline(always)]
             || {
@@ -82,11 +86,8 @@ pub(crate) fn from_rows_summed<T: Float>(
     fill: impl Fn(usize, &mut [T]) + Sync,
 ) -> Result<(Tensor, Vec<T>)> {
     let columns = dims[1];
-    let mut out = vec![T::zero(); dims.iter().product()];
-    let parts: Vec<Vec<T>> = out
-        .par_chunks_mut((ROWS * columns).max(1))
-        .enumerate()
-        .map(|(part, rows)| {
+    let (out, parts) =
+        parallel::filled_with(dims.iter().product(), ROWS * columns, &|part, rows| {
             let mut sums = vec![T::zero(); columns];
             vectorize(
                 #[inline(always)]
@@ -100,8 +101,7 @@ pub(crate) fn from_rows_summed<T: Float>(
                 },
             );
             sums
-        })
-        .collect();
+        });
     let total = parts.into_iter().fold(vec![T::zero(); columns], |mut total, part| {
         for (total, v) in total.iter_mut().zip(part) {
             *total += v;
@@ -151,9 +151,13 @@ pub(crate) fn with_channels<T: Float>(
     let last = channels_last(x)?;
     let data = view::<T>(&last)?;
     let (data, columns) = (&*data, v.len());
-    from_rows(x.dims(), |row, out| {
-        for ((out, &x), &v) in out.iter_mut().zip(&data[row * columns..]).zip(v) {
-            *out = f(x, v);
-        }
-    })
+    from_rows(
+        x.dims(),
+        #[inline(always)]
+        |row, out| {
+            for ((out, &x), &v) in out.iter_mut().zip(&data[row * columns..]).zip(v) {
+                *out = f(x, v);
+            }
+        },
+    )
 }

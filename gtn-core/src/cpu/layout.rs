@@ -5,10 +5,9 @@
 //! `(batch, height, width, channels)`. Kernels then read and write whole vectors of channels,
 //! whatever the image's size. Tensors in the usual order are taken too, and copied.
 
-use super::{tensor, unsupported, view};
+use super::{Float, parallel, tensor, unsupported, view};
 use crate::Result;
-use candle_core::{DType, Tensor, WithDType};
-use rayon::prelude::*;
+use candle_core::{DType, Tensor};
 
 /// Side of the squares that [`transpose`] works in.
 const BLOCK: usize = 16;
@@ -66,16 +65,17 @@ pub(crate) fn aligned<const N: usize>(inputs: [&Tensor; N]) -> Result<([Tensor; 
 }
 
 /// Transposes the `rows × columns` matrices that `x` is a row of.
-fn transposed<T: WithDType>(
+fn transposed<T: Float>(
     x: &Tensor,
     rows: usize,
     columns: usize,
     shape: &[usize],
 ) -> Result<Tensor> {
     let x = view::<T>(x)?;
-    let mut out = vec![T::zero(); x.len()];
-    let size = (rows * columns).max(1);
-    out.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(out, x)| {
+    let x = &*x;
+    let size = rows * columns;
+    let out = parallel::filled(x.len(), size, &|matrix, out| {
+        let x = &x[matrix * size..][..size];
         for i in (0..rows).step_by(BLOCK) {
             for j in (0..columns).step_by(BLOCK) {
                 for i in i..(i + BLOCK).min(rows) {

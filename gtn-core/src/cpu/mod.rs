@@ -3,6 +3,7 @@
 
 mod columns;
 mod layout;
+pub(crate) mod parallel;
 mod product;
 mod simd;
 
@@ -15,7 +16,7 @@ pub(crate) use simd::{Lanes, Mask, dispatch};
 
 use crate::{Error, Result};
 use candle_core::{CpuStorage, DType, Device, Storage, StorageRef, Tensor, WithDType};
-use rayon::prelude::*;
+use parallel::Making;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -24,7 +25,7 @@ const CHUNK: usize = 1 << 14;
 
 /// The floating-point types that the operations are written for: `f32` to
 /// run, `f64` to check.
-pub(crate) trait Float: WithDType + num_traits::Float + std::iter::Sum {}
+pub(crate) trait Float: WithDType + num_traits::Float + std::iter::Sum + Default {}
 
 impl Float for f32 {}
 impl Float for f64 {}
@@ -98,7 +99,7 @@ pub(crate) fn tensor<T: WithDType>(data: Vec<T>, shape: &[usize]) -> Result<Tens
 }
 
 /// Elementwise functions of `IN` tensors of one shape, `OUT` results at a time: one
-/// pass over memory.
+/// pass over memory. `f` is compiled for the machine's vectors where it is `#[inline(always)]`.
 pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
     inputs: [&Tensor; IN],
     f: impl Fn([T; IN]) -> [T; OUT] + Sync,
@@ -108,12 +109,9 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
     let slices: [&[T]; IN] = std::array::from_fn(|i| &*views[i]);
     let len = inputs[0].elem_count();
     assert!(slices.iter().all(|s| s.len() == len), "elementwise on tensors of different sizes");
-    let mut outputs: [Vec<T>; OUT] = std::array::from_fn(|_| vec![T::zero(); len]);
-    let mut chunks = outputs.each_mut().map(|out| out.chunks_mut(CHUNK));
-    let tasks: Vec<[&mut [T]; OUT]> = (0..len.div_ceil(CHUNK))
-        .map(|_| chunks.each_mut().map(|c| c.next().expect("chunks of one length")))
-        .collect();
-    tasks.into_par_iter().enumerate().for_each(|(task, mut out)| {
+    let outputs: [Making<T>; OUT] = std::array::from_fn(|_| Making::new(len, CHUNK));
+    parallel::for_each(len.div_ceil(CHUNK), &|task| {
+        let mut out = outputs.each_ref().map(|out| out.part(task));
         let len = out[0].len();
         let inputs: [&[T]; IN] = slices.map(|s| &s[task * CHUNK..][..len]);
         vectorize(
@@ -134,7 +132,7 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
     });
     let mut results = Vec::with_capacity(OUT);
     for out in outputs {
-        let out = tensor(out, inputs[0].dims())?;
+        let out = tensor(out.finish(), inputs[0].dims())?;
         results.push(if channels_last { channels_first(out)? } else { out });
     }
     Ok(results.try_into().expect("one tensor for each output"))
@@ -142,7 +140,11 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
 
 /// `f` of every element.
 pub(crate) fn map<T: Float>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Tensor> {
-    let [y] = elementwise::<T, 1, 1>([x], |[x]| [f(x)])?;
+    let [y] = elementwise::<T, 1, 1>(
+        [x],
+        #[inline(always)]
+        |[x]| [f(x)],
+    )?;
     Ok(y)
 }
 
@@ -152,23 +154,25 @@ pub(crate) fn zip<T: Float>(
     y: &Tensor,
     f: impl Fn(T, T) -> T + Sync,
 ) -> Result<Tensor> {
-    let [z] = elementwise::<T, 2, 1>([x, y], |[x, y]| [f(x, y)])?;
+    let [z] = elementwise::<T, 2, 1>(
+        [x, y],
+        #[inline(always)]
+        |[x, y]| [f(x, y)],
+    )?;
     Ok(z)
 }
 
 /// The inner product of two tensors of one size, in an order fixed by their size.
 pub(crate) fn inner_product<T: Float>(x: &Tensor, y: &Tensor) -> Result<f64> {
     let (x, y) = (view::<T>(x)?, view::<T>(y)?);
-    let partial: Vec<T> = x
-        .par_chunks(CHUNK)
-        .zip(y.par_chunks(CHUNK))
-        .map(|(x, y)| {
-            vectorize(
-                #[inline(always)]
-                || dot(x, y),
-            )
-        })
-        .collect();
+    let (x, y) = (&*x, &*y);
+    let partial: Vec<T> = parallel::map(x.len().div_ceil(CHUNK), &|task| {
+        let part = task * CHUNK..((task + 1) * CHUNK).min(x.len());
+        vectorize(
+            #[inline(always)]
+            || dot(&x[part.clone()], &y[part.clone()]),
+        )
+    });
     Ok(partial.into_iter().map(WithDType::to_f64).sum())
 }
 
@@ -177,10 +181,10 @@ pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     by_dtype!(x, T => {
         for (dense, repeated) in [(x, y), (y, x)] {
             if let Some(v) = columns::one_for_all(repeated)? {
-                return with_channels::<T>(dense, &view(&v)?, |a, b| a + b);
+                return with_channels::<T>(dense, &view(&v)?, #[inline(always)] |a, b| a + b);
             }
         }
-        zip::<T>(x, y, |a, b| a + b)
+        zip::<T>(x, y, #[inline(always)] |a, b| a + b)
     })
 }
 

@@ -25,11 +25,15 @@ pub(super) fn step<T: Float>(
     let epsilon = T::from_f64(EPSILON);
     let size = T::from_f64(rates.lr * correction(rates.momentum, step).0);
     let inputs = [params, &state.0[0], &state.0[1], gradient];
-    let [params, mean, squares] = elementwise::<T, 4, 3>(inputs, |[p, mean, s, g]| {
-        let mean = m * mean + one_less_m * g;
-        let s = decay * s + fresh * g * g;
-        [p - size * mean / ((s + epsilon).sqrt() + epsilon), mean, s]
-    })?;
+    let [params, mean, squares] = elementwise::<T, 4, 3>(
+        inputs,
+        #[inline(always)]
+        |[p, mean, s, g]| {
+            let mean = m * mean + one_less_m * g;
+            let s = decay * s + fresh * g * g;
+            [p - size * mean / ((s + epsilon).sqrt() + epsilon), mean, s]
+        },
+    )?;
     Ok((params, State(vec![mean, squares])))
 }
 
@@ -55,8 +59,10 @@ pub(super) fn adjoint<T: Float>(
         &at.after.0[1],
     ];
     // Besides the adjoints: what the factor and the momentum are multiplied with.
-    let [gradient, mean, squares, by_size, by_momentum] =
-        elementwise::<T, 7, 5>(inputs, |[p_bar, m_bar, s_bar, g, old, mean, s]| {
+    let [gradient, mean, squares, by_size, by_momentum] = elementwise::<T, 7, 5>(
+        inputs,
+        #[inline(always)]
+        |[p_bar, m_bar, s_bar, g, old, mean, s]| {
             let root = (s + epsilon).sqrt();
             let inverse = T::one() / (root + epsilon);
             let by_size = -p_bar * mean * inverse;
@@ -69,7 +75,8 @@ pub(super) fn adjoint<T: Float>(
                 by_size,
                 m_bar * (old - g),
             ]
-        })?;
+        },
+    )?;
     let ones = by_size.ones_like()?;
     let by_size = inner_product::<T>(&by_size, &ones)?;
     Ok(StepAdjoint {

@@ -15,11 +15,15 @@ pub(super) fn step<T: Float>(
     let (decay, fresh) = (T::from_f64(DECAY), T::from_f64(1.0 - DECAY));
     let epsilon = T::from_f64(EPSILON);
     let inputs = [params, &state.0[0], &state.0[1], gradient];
-    let [params, squares, velocity] = elementwise::<T, 4, 3>(inputs, |[p, s, v, g]| {
-        let s = decay * s + fresh * g * g;
-        let v = m * v + g / (s + epsilon).sqrt();
-        [p - a * v, s, v]
-    })?;
+    let [params, squares, velocity] = elementwise::<T, 4, 3>(
+        inputs,
+        #[inline(always)]
+        |[p, s, v, g]| {
+            let s = decay * s + fresh * g * g;
+            let v = m * v + g / (s + epsilon).sqrt();
+            [p - a * v, s, v]
+        },
+    )?;
     Ok((params, State(vec![squares, velocity])))
 }
 
@@ -34,13 +38,16 @@ pub(super) fn adjoint<T: Float>(
     let half = T::from_f64(0.5);
     let two = T::from_f64(2.0);
     let inputs = [params, &state.0[0], &state.0[1], at.gradient(), &at.after.0[0]];
-    let [v_bar, gradient, squares, velocity] =
-        elementwise::<T, 5, 4>(inputs, |[p_bar, s_bar, v_bar, g, s]| {
+    let [v_bar, gradient, squares, velocity] = elementwise::<T, 5, 4>(
+        inputs,
+        #[inline(always)]
+        |[p_bar, s_bar, v_bar, g, s]| {
             let v_bar = v_bar - a * p_bar;
             let root = T::one() / (s + epsilon).sqrt();
             let s_bar = s_bar - half * v_bar * g * root * root * root;
             [v_bar, v_bar * root + two * fresh * s_bar * g, decay * s_bar, m * v_bar]
-        })?;
+        },
+    )?;
     Ok(StepAdjoint {
         lr: -inner_product::<T>(params, &at.after.0[1])?,
         momentum: inner_product::<T>(&v_bar, &at.before.0[1])?,

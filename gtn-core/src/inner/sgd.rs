@@ -12,11 +12,14 @@ pub(super) fn step<T: Float>(
     rates: Rates,
 ) -> Result<(Tensor, State)> {
     let (a, m) = (T::from_f64(rates.lr), T::from_f64(rates.momentum));
-    let [params, velocity] =
-        elementwise::<T, 3, 2>([params, &state.0[0], gradient], |[p, v, g]| {
+    let [params, velocity] = elementwise::<T, 3, 2>(
+        [params, &state.0[0], gradient],
+        #[inline(always)]
+        |[p, v, g]| {
             let v = m * v + g;
             [p - a * v, v]
-        })?;
+        },
+    )?;
     Ok((params, State(vec![velocity])))
 }
 
@@ -26,10 +29,14 @@ pub(super) fn adjoint<T: Float>(
     state: &State,
 ) -> Result<StepAdjoint> {
     let (a, m) = (T::from_f64(at.rates.lr), T::from_f64(at.rates.momentum));
-    let [gradient, before] = elementwise::<T, 2, 2>([&state.0[0], params], |[v_bar, p_bar]| {
-        let v_bar = v_bar - a * p_bar;
-        [v_bar, m * v_bar]
-    })?;
+    let [gradient, before] = elementwise::<T, 2, 2>(
+        [&state.0[0], params],
+        #[inline(always)]
+        |[v_bar, p_bar]| {
+            let v_bar = v_bar - a * p_bar;
+            [v_bar, m * v_bar]
+        },
+    )?;
     Ok(StepAdjoint {
         lr: -inner_product::<T>(params, &at.after.0[0])?,
         momentum: inner_product::<T>(&gradient, &at.before.0[0])?,

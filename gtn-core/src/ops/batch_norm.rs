@@ -49,7 +49,7 @@ impl Op for BatchNorm {
             let [m1, m2] = n.moments(gy);
             let scale = view::<T>(kept.arg(1))?;
             let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
-            let x = wants[0].then(|| n.rows(kept, |at, c| a[c] * (gy[at] - m1[c] - n.hat[at] * m2[c])));
+            let x = wants[0].then(|| n.rows(kept, #[inline(always)] |at, c| a[c] * (gy[at] - m1[c] - n.hat[at] * m2[c])));
             n.finish(kept, wants, x, &m2, &m1)
         })
     }
@@ -67,9 +67,9 @@ impl Op for BatchNorm {
             let [dmean, dsigma] = n.moments(dx);
             let scale = view::<T>(kept.arg(1))?;
             let scale = &*scale;
-            n.rows(kept, |at, c| {
+            n.rows(kept, #[inline(always)] |at, c| {
                 let hat = n.hat[at];
-                let dhat = (dx[at] - dmean[c] - hat * dsigma[c]) / n.sigma[c];
+                let dhat = n.hat_tangent((dx, &dmean, &dsigma), at, c);
                 dscale[c] * hat + scale[c] * dhat + dshift[c]
             }).map(Some)
         })
@@ -95,11 +95,10 @@ impl Op for BatchNorm {
             let [dmean, dsigma] = n.moments(dx);
             let [m1, m2] = n.moments(gy);
             let [dm1, mut dm2] = n.moments(dgy);
-            let dhat =
-                |at: usize, c: usize| (dx[at] - dmean[c] - n.hat[at] * dsigma[c]) / n.sigma[c];
-            let [cross] = column_sums::<T, 1>(gy, n.channels, |row, gy, [sums]| {
+            let along = (dx, &dmean[..], &dsigma[..]);
+            let [cross] = column_sums::<T, 1>(gy, n.channels, #[inline(always)] |row, gy, [sums]| {
                 for (c, (sum, &gy)) in sums.iter_mut().zip(gy).enumerate() {
-                    *sum += gy * dhat(row * n.channels + c, c);
+                    *sum += gy * n.hat_tangent(along, row * n.channels + c, c);
                 }
             });
             for (dm2, cross) in dm2.iter_mut().zip(cross) {
@@ -110,10 +109,10 @@ impl Op for BatchNorm {
             let da: Vec<T> = (0..n.channels)
                 .map(|c| (dscale[c] - a[c] * dsigma[c]) / n.sigma[c])
                 .collect();
-            let x = wants[0].then(|| n.rows(kept, |at, c| {
+            let x = wants[0].then(|| n.rows(kept, #[inline(always)] |at, c| {
                 let hat = n.hat[at];
                 let r = gy[at] - m1[c] - hat * m2[c];
-                let dr = dgy[at] - dm1[c] - dhat(at, c) * m2[c] - hat * dm2[c];
+                let dr = dgy[at] - dm1[c] - n.hat_tangent(along, at, c) * m2[c] - hat * dm2[c];
                 da[c] * r + a[c] * dr
             }));
             n.finish(kept, wants, x, &dm2, &dm1)
@@ -129,31 +128,49 @@ fn forward<T: Float>(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
     let (x, scale, shift) = (view::<T>(&x)?, view::<T>(args[1])?, view::<T>(args[2])?);
     let (x, scale, shift) = (&*x, &*scale, &*shift);
     let count = T::from_f64((batch * area) as f64);
-    let [mut mean] = column_sums::<T, 1>(x, c, |_, row, [sums]| {
-        for (sum, &v) in sums.iter_mut().zip(row) {
-            *sum += v;
-        }
-    });
+    let [mut mean] = column_sums::<T, 1>(
+        x,
+        c,
+        #[inline(always)]
+        |_, row, [sums]| {
+            for (sum, &v) in sums.iter_mut().zip(row) {
+                *sum += v;
+            }
+        },
+    );
     mean.iter_mut().for_each(|v| *v /= count);
-    let [mut sigma] = column_sums::<T, 1>(x, c, |_, row, [sums]| {
-        for ((sum, &v), &mean) in sums.iter_mut().zip(row).zip(&mean) {
-            *sum += (v - mean) * (v - mean);
-        }
-    });
+    let [mut sigma] = column_sums::<T, 1>(
+        x,
+        c,
+        #[inline(always)]
+        |_, row, [sums]| {
+            for ((sum, &v), &mean) in sums.iter_mut().zip(row).zip(&mean) {
+                *sum += (v - mean) * (v - mean);
+            }
+        },
+    );
     sigma.iter_mut().for_each(|v| *v = (*v / count + T::from_f64(epsilon)).sqrt());
-    let hat = from_rows::<T>(args[0].dims(), |row, out| {
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = (x[row * c + i] - mean[i]) / sigma[i];
-        }
-    })?;
+    let hat = from_rows::<T>(
+        args[0].dims(),
+        #[inline(always)]
+        |row, out| {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = (x[row * c + i] - mean[i]) / sigma[i];
+            }
+        },
+    )?;
     let hat_last = channels_last(&hat)?;
     let h = view::<T>(&hat_last)?;
     let h = &*h;
-    let y = from_rows::<T>(args[0].dims(), |row, out| {
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = h[row * c + i] * scale[i] + shift[i];
-        }
-    })?;
+    let y = from_rows::<T>(
+        args[0].dims(),
+        #[inline(always)]
+        |row, out| {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = h[row * c + i] * scale[i] + shift[i];
+            }
+        },
+    )?;
     Ok(Forward { y, aux: vec![hat_last.clone(), cpu::tensor::<T>(sigma, &[c])?] })
 }
 
@@ -177,25 +194,41 @@ impl<'a, T: Float> Normalized<'a, T> {
     /// The means of `v` and of `v` times the normalized input, by channel.
     fn moments(&self, v: &[T]) -> [Vec<T>; 2] {
         let hat = &*self.hat;
-        let mut sums = column_sums::<T, 2>(v, self.channels, |row, v, [plain, crossed]| {
-            for (c, &v) in v.iter().enumerate() {
-                plain[c] += v;
-                crossed[c] += v * hat[row * self.channels + c];
-            }
-        });
+        let mut sums = column_sums::<T, 2>(
+            v,
+            self.channels,
+            #[inline(always)]
+            |row, v, [plain, crossed]| {
+                for (c, &v) in v.iter().enumerate() {
+                    plain[c] += v;
+                    crossed[c] += v * hat[row * self.channels + c];
+                }
+            },
+        );
         for mean in sums.iter_mut().flatten() {
             *mean /= self.count();
         }
         sums
     }
 
+    /// The tangent of an element of the normalized input, from the input's
+    /// tangent and that one's [`Self::moments`].
+    #[inline(always)]
+    fn hat_tangent(&self, (dx, dmean, dsigma): (&[T], &[T], &[T]), at: usize, c: usize) -> T {
+        (dx[at] - dmean[c] - self.hat[at] * dsigma[c]) / self.sigma[c]
+    }
+
     /// A tensor of the input's shape from `f(index, channel)`.
     fn rows(&self, kept: &Kept, f: impl Fn(usize, usize) -> T + Sync) -> Result<Tensor> {
-        from_rows(kept.dims(0), |row, out| {
-            for (c, out) in out.iter_mut().enumerate() {
-                *out = f(row * self.channels + c, c);
-            }
-        })
+        from_rows(
+            kept.dims(0),
+            #[inline(always)]
+            |row, out| {
+                for (c, out) in out.iter_mut().enumerate() {
+                    *out = f(row * self.channels + c, c);
+                }
+            },
+        )
     }
 
     /// The adjoints: of scale and shift, from the means of their summands.

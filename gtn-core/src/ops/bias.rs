@@ -29,7 +29,9 @@ impl Op for Bias {
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         let (x, bias) = (args[0], args[1]);
-        Ok(Forward::plain(by_dtype!(x, T => with_channels::<T>(x, &view(bias)?, |x, b| x + b))?))
+        Ok(Forward::plain(
+            by_dtype!(x, T => with_channels::<T>(x, &view(bias)?, #[inline(always)] |x, b| x + b))?,
+        ))
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {

@@ -85,7 +85,11 @@ fn inner<T: Float>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 fn scaled<T: Float>(x: &Tensor, by: &Tensor) -> Result<Tensor> {
     let factor = -view::<T>(by)?[0] / batch::<T>(x);
-    map::<T>(x, |v| factor * v)
+    map::<T>(
+        x,
+        #[inline(always)]
+        |v| factor * v,
+    )
 }
 
 fn sum_of(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>> {

@@ -57,14 +57,18 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
     let x = &*x;
-    from_rows::<T>(&[batch, c], |image, row| {
-        for pixel in x[image * area * c..(image + 1) * area * c].chunks_exact(c) {
-            for (sum, &v) in row.iter_mut().zip(pixel) {
-                *sum += v;
+    from_rows::<T>(
+        &[batch, c],
+        #[inline(always)]
+        |image, row| {
+            for pixel in x[image * area * c..(image + 1) * area * c].chunks_exact(c) {
+                for (sum, &v) in row.iter_mut().zip(pixel) {
+                    *sum += v;
+                }
             }
-        }
-        row.iter_mut().for_each(|v| *v *= scale);
-    })
+            row.iter_mut().for_each(|v| *v *= scale);
+        },
+    )
 }
 
 /// The transpose of [`mean`].
@@ -73,12 +77,16 @@ fn spread<T: Float>(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let scale = T::one() / T::from_f64(area as f64);
     let gy = view::<T>(gy)?;
     let gy = &*gy;
-    from_rows::<T>(dims, |pixel, row| {
-        let image = pixel / area;
-        for (to, &v) in row.iter_mut().zip(&gy[image * c..]) {
-            *to = v * scale;
-        }
-    })
+    from_rows::<T>(
+        dims,
+        #[inline(always)]
+        |pixel, row| {
+            let image = pixel / area;
+            for (to, &v) in row.iter_mut().zip(&gy[image * c..]) {
+                *to = v * scale;
+            }
+        },
+    )
 }
 
 #[cfg(test)]

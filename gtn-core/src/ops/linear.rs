@@ -3,11 +3,10 @@
 use super::conv2d::product_rule;
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{
-    self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, product, view,
+    self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product, view,
 };
 use crate::{Error, Result};
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// `x·wᵀ` for rows `x (batch, in)` and weights `w (out, in)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +83,7 @@ fn by_rows<T: Lanes>(
     (rows, columns): (usize, usize),
     fill: impl Fn(usize, &mut [T]) + Sync,
 ) -> Result<Tensor> {
-    let mut out = vec![T::zero(); rows * columns];
-    out.par_chunks_mut((ROWS * columns).max(1))
-        .enumerate()
-        .for_each(|(task, out)| fill(task * ROWS, out));
+    let out = parallel::filled(rows * columns, ROWS * columns, &|task, out| fill(task * ROWS, out));
     cpu::tensor(out, &[rows, columns])
 }
 

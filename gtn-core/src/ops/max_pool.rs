@@ -1,10 +1,9 @@
 //! Maximum over a sliding window.
 
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
-use crate::cpu::{self, Float, by_dtype, channels_first, channels_last, vectorize, view};
+use crate::cpu::{self, Float, by_dtype, channels_first, channels_last, parallel, vectorize, view};
 use crate::{Error, Result};
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// Max-pooling of `(batch, channels, height, width)`. Windows may overlap;
 /// what padding adds never wins. Of equal elements the first in reading order wins.
@@ -109,27 +108,26 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
     let windows = pool.windows((height, width), (out_h, out_w));
-    let mut y = vec![T::zero(); batch * out_h * out_w * c];
-    let mut winner = vec![0u8; y.len()];
-    y.par_chunks_mut((out_h * out_w * c).max(1))
-        .zip(winner.par_chunks_mut((out_h * out_w * c).max(1)))
-        .zip(x.par_chunks((height * width * c).max(1)))
-        .for_each(|((y, winner), x)| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact_mut(c));
-                    for ((best, winner), window) in outputs.zip(&windows) {
-                        let (first, pixel) = window[0];
-                        best.copy_from_slice(&x[pixel * c..][..c]);
-                        winner.fill(first);
-                        for &(place, pixel) in &window[1..] {
-                            keep_larger(best, winner, &x[pixel * c..][..c], place);
-                        }
+    let x = &*x;
+    let (image, pooled) = (height * width * c, out_h * out_w * c);
+    let (lens, sizes) = ((batch * pooled, batch * pooled), (pooled, pooled));
+    let (y, winner) = parallel::filled_two(lens, sizes, &|n, y: &mut [T], winner: &mut [u8]| {
+        let x = &x[n * image..][..image];
+        vectorize(
+            #[inline(always)]
+            || {
+                let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact_mut(c));
+                for ((best, winner), window) in outputs.zip(&windows) {
+                    let (first, pixel) = window[0];
+                    best.copy_from_slice(&x[pixel * c..][..c]);
+                    winner.fill(first);
+                    for &(place, pixel) in &window[1..] {
+                        keep_larger(best, winner, &x[pixel * c..][..c], place);
                     }
-                },
-            );
-        });
+                }
+            },
+        );
+    });
     let shape = [batch, out_h, out_w, c];
     let y = channels_first(cpu::tensor(y, &shape)?)?;
     Ok(Forward { y, aux: vec![cpu::tensor(winner, &shape)?] })
@@ -169,23 +167,22 @@ fn gather<T: Float>(pool: &MaxPool, winner: &Tensor, x: &Tensor) -> Result<Tenso
     let windows = pool.windows((height, width), (out_h, out_w));
     let x = channels_last(x)?;
     let (x, winner_view) = (view::<T>(&x)?, view::<u8>(winner)?);
-    let mut y = vec![T::zero(); winner_view.len()];
-    y.par_chunks_mut((out_h * out_w * c).max(1))
-        .zip(winner_view.par_chunks((out_h * out_w * c).max(1)))
-        .zip(x.par_chunks((height * width * c).max(1)))
-        .for_each(|((y, winner), x)| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact(c));
-                    for ((y, winner), window) in outputs.zip(&windows) {
-                        for &(place, pixel) in window {
-                            take_winners(y, winner, &x[pixel * c..][..c], place);
-                        }
+    let (x, winners) = (&*x, &*winner_view);
+    let (image, pooled) = (height * width * c, out_h * out_w * c);
+    let y = parallel::filled(winners.len(), pooled, &|n, y| {
+        let (x, winners) = (&x[n * image..][..image], &winners[n * pooled..][..pooled]);
+        vectorize(
+            #[inline(always)]
+            || {
+                let outputs = y.chunks_exact_mut(c).zip(winners.chunks_exact(c));
+                for ((y, winner), window) in outputs.zip(&windows) {
+                    for &(place, pixel) in window {
+                        take_winners(y, winner, &x[pixel * c..][..c], place);
                     }
-                },
-            );
-        });
+                }
+            },
+        );
+    });
     channels_first(cpu::tensor(y, winner.dims())?)
 }
 
@@ -201,23 +198,22 @@ fn scatter<T: Float>(
     let windows = pool.windows((height, width), (out_h, out_w));
     let gy = channels_last(gy)?;
     let (gy, winner) = (view::<T>(&gy)?, view::<u8>(winner)?);
-    let mut gx = vec![T::zero(); batch * height * width * c];
-    gx.par_chunks_mut((height * width * c).max(1))
-        .zip(gy.par_chunks((out_h * out_w * c).max(1)))
-        .zip(winner.par_chunks((out_h * out_w * c).max(1)))
-        .for_each(|((gx, gy), winner)| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    let outputs = gy.chunks_exact(c).zip(winner.chunks_exact(c));
-                    for ((gy, winner), window) in outputs.zip(&windows) {
-                        for &(place, pixel) in window {
-                            add_to_winners(&mut gx[pixel * c..][..c], winner, gy, place);
-                        }
+    let (gy, winner) = (&*gy, &*winner);
+    let (image, pooled) = (height * width * c, out_h * out_w * c);
+    let gx = parallel::filled(batch * image, image, &|n, gx| {
+        let (gy, winner) = (&gy[n * pooled..][..pooled], &winner[n * pooled..][..pooled]);
+        vectorize(
+            #[inline(always)]
+            || {
+                let outputs = gy.chunks_exact(c).zip(winner.chunks_exact(c));
+                for ((gy, winner), window) in outputs.zip(&windows) {
+                    for &(place, pixel) in window {
+                        add_to_winners(&mut gx[pixel * c..][..c], winner, gy, place);
                     }
-                },
-            );
-        });
+                }
+            },
+        );
+    });
     channels_first(cpu::tensor(gx, &[batch, height, width, c])?)
 }
 

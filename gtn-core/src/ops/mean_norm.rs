@@ -47,7 +47,7 @@ impl Op for MeanNorm {
         by_dtype!(x, T => {
             let slope = T::from_f64(self.slope);
             let offset = zip::<T>(bias, mean, |b, m| b - m)?;
-            let y = with_channels::<T>(x, &view(&offset)?, |x, o| {
+            let y = with_channels::<T>(x, &view(&offset)?, #[inline(always)] |x, o| {
                 let z = x + o;
                 if z > 0.0 { z } else { slope * z }
             })?;
@@ -85,7 +85,7 @@ impl Op for MeanNorm {
             let dx = dargs[0].map(channels_last).transpose()?;
             let dx = dx.as_ref().map(view::<T>).transpose()?;
             let dx = dx.as_deref();
-            Ok(Some(from_rows::<T>(kept.dims(0), |row, out| {
+            Ok(Some(from_rows::<T>(kept.dims(0), #[inline(always)] |row, out| {
                 match dx {
                     Some(dx) => out.copy_from_slice(&dx[row * columns..][..columns]),
                     None => out.fill(0.0),
@@ -118,12 +118,16 @@ impl MeanNorm {
         let (y, gy) = (view::<T>(&y)?, view::<T>(&gy)?);
         let (y, gy) = (&*y, &*gy);
         let columns = kept.dims(0)[1];
-        from_rows_summed::<T>(kept.dims(0), |row, out| {
-            let from = row * columns;
-            for ((out, &y), &gy) in out.iter_mut().zip(&y[from..]).zip(&gy[from..]) {
-                *out = if y > T::zero() { gy } else { slope * gy };
-            }
-        })
+        from_rows_summed::<T>(
+            kept.dims(0),
+            #[inline(always)]
+            |row, out| {
+                let from = row * columns;
+                for ((out, &y), &gy) in out.iter_mut().zip(&y[from..]).zip(&gy[from..]) {
+                    *out = if y > T::zero() { gy } else { slope * gy };
+                }
+            },
+        )
     }
 }
 

@@ -79,12 +79,16 @@ fn pad<T: Float>(op: &ReflectionPad, x: &Tensor) -> Result<Tensor> {
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
     let x = &*x;
-    from_rows::<T>(&shape, |pixel, row| {
-        let (line, column) = (pixel / out_w, pixel % out_w);
-        let y = line / out_h * height + op.source(line % out_h, height);
-        let from = (y * width + op.source(column, width)) * channels;
-        row.copy_from_slice(&x[from..from + channels]);
-    })
+    from_rows::<T>(
+        &shape,
+        #[inline(always)]
+        |pixel, row| {
+            let (line, column) = (pixel / out_w, pixel % out_w);
+            let y = line / out_h * height + op.source(line % out_h, height);
+            let from = (y * width + op.source(column, width)) * channels;
+            row.copy_from_slice(&x[from..from + channels]);
+        },
+    )
 }
 
 /// The transpose of [`pad`].
@@ -103,17 +107,21 @@ fn fold<T: Float>(op: &ReflectionPad, gy: &Tensor, dims: &[usize]) -> Result<Ten
         shown
     };
     let (lines, columns) = (shown(height), shown(width));
-    from_rows::<T>(dims, |pixel, row| {
-        let (line, column) = (pixel / width, pixel % width);
-        for y in &lines[line % height] {
-            for x in &columns[column] {
-                let from = ((line / height * out_h + y) * out_w + x) * channels;
-                for (sum, &v) in row.iter_mut().zip(&gy[from..]) {
-                    *sum += v;
+    from_rows::<T>(
+        dims,
+        #[inline(always)]
+        |pixel, row| {
+            let (line, column) = (pixel / width, pixel % width);
+            for y in &lines[line % height] {
+                for x in &columns[column] {
+                    let from = ((line / height * out_h + y) * out_w + x) * channels;
+                    for (sum, &v) in row.iter_mut().zip(&gy[from..]) {
+                        *sum += v;
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]

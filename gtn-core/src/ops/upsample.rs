@@ -64,10 +64,14 @@ fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
     let x = view::<T>(&x)?;
     let x = &*x;
     let wide = width * factor;
-    from_rows::<T>(&[batch, channels, height * factor, wide], |pixel, row| {
-        let (y, x_at) = (pixel / wide / factor, pixel % wide / factor);
-        row.copy_from_slice(&x[(y * width + x_at) * channels..][..channels]);
-    })
+    from_rows::<T>(
+        &[batch, channels, height * factor, wide],
+        #[inline(always)]
+        |pixel, row| {
+            let (y, x_at) = (pixel / wide / factor, pixel % wide / factor);
+            row.copy_from_slice(&x[(y * width + x_at) * channels..][..channels]);
+        },
+    )
 }
 
 /// The transpose of [`repeat`].
@@ -77,16 +81,20 @@ fn gather<T: Float>(gy: &Tensor, factor: usize, dims: &[usize]) -> Result<Tensor
     let gy = view::<T>(&gy)?;
     let gy = &*gy;
     let wide = width * factor;
-    from_rows::<T>(dims, |pixel, row| {
-        let (y, x) = (pixel / width * factor, pixel % width * factor);
-        for y in y..y + factor {
-            for x in x..x + factor {
-                for (sum, &v) in row.iter_mut().zip(&gy[(y * wide + x) * channels..]) {
-                    *sum += v;
+    from_rows::<T>(
+        dims,
+        #[inline(always)]
+        |pixel, row| {
+            let (y, x) = (pixel / width * factor, pixel % width * factor);
+            for y in y..y + factor {
+                for x in x..x + factor {
+                    for (sum, &v) in row.iter_mut().zip(&gy[(y * wide + x) * channels..]) {
+                        *sum += v;
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]

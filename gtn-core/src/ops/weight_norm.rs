@@ -1,10 +1,9 @@
 //! Weight normalization (Salimans & Kingma, arXiv 1602.07868).
 
 use super::{Forward, Keep, Kept, Op, arity};
-use crate::cpu::{self, Float, by_dtype, dot, vectorize, view};
+use crate::cpu::{self, Float, by_dtype, dot, parallel, vectorize, view};
 use crate::{Error, Result};
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// `w = g·v/‖v‖` for directions `v (out, …)` and lengths `g (out)`, the norm
 /// taken over all axes but the first.
@@ -62,24 +61,29 @@ fn row(dims: &[usize]) -> usize {
     dims[1..].iter().product::<usize>().max(1)
 }
 
+/// Rows that one task works on.
+const ROWS: usize = 8;
+
 fn forward<T: Float>(v: &Tensor, g: &Tensor) -> Result<Tensor> {
     let row = row(v.dims());
     let dims = v.dims();
     let (v, g) = (view::<T>(v)?, view::<T>(g)?);
-    let mut w = vec![T::zero(); v.len()];
-    w.par_chunks_mut(row).zip(v.par_chunks(row)).zip(&*g).with_min_len(8).for_each(
-        |((w, v), &g)| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    let a = g / dot(v, v).sqrt();
+    let (v, g) = (&*v, &*g);
+    let w = parallel::filled(v.len(), ROWS * row, &|part, w| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, w) in w.chunks_exact_mut(row).enumerate() {
+                    let i = part * ROWS + i;
+                    let v = &v[i * row..][..row];
+                    let a = g[i] / dot(v, v).sqrt();
                     for (w, &v) in w.iter_mut().zip(v) {
                         *w = a * v;
                     }
-                },
-            );
-        },
-    );
+                }
+            },
+        );
+    });
     cpu::tensor(w, dims)
 }
 
@@ -87,27 +91,27 @@ fn forward<T: Float>(v: &Tensor, g: &Tensor) -> Result<Tensor> {
 fn adjoint<T: Float>(kept: &Kept, gw: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
     let row = row(kept.dims(0));
     let (v, g, gw) = (view::<T>(kept.arg(0))?, view::<T>(kept.arg(1))?, view::<T>(gw)?);
-    let mut gv = vec![T::zero(); v.len()];
-    let mut gg = vec![T::zero(); g.len()];
-    gv.par_chunks_mut(row)
-        .zip(&mut gg)
-        .zip(v.par_chunks(row).zip(&*g).zip(gw.par_chunks(row)))
-        .with_min_len(8)
-        .for_each(|((gv, gg), ((v, &g), gw))| {
-            vectorize(
-                #[inline(always)]
-                || {
+    let (v, g, gw) = (&*v, &*g, &*gw);
+    let (lens, sizes) = ((v.len(), g.len()), (ROWS * row, ROWS));
+    let (gv, gg) = parallel::filled_two(lens, sizes, &|part, gv: &mut [T], gg: &mut [T]| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, (gv, gg)) in gv.chunks_exact_mut(row).zip(gg).enumerate() {
+                    let i = part * ROWS + i;
+                    let (v, gw) = (&v[i * row..][..row], &gw[i * row..][..row]);
                     let n2 = dot(v, v);
                     let n = n2.sqrt();
                     let s = dot(gw, v);
                     *gg = s / n;
-                    let (a, c) = (g / n, s / n2);
+                    let (a, c) = (g[i] / n, s / n2);
                     for (gv, (&gw, &v)) in gv.iter_mut().zip(gw.iter().zip(v)) {
                         *gv = a * (gw - c * v);
                     }
-                },
-            );
-        });
+                }
+            },
+        );
+    });
     Ok(vec![
         wants[0].then(|| cpu::tensor(gv, kept.dims(0))).transpose()?,
         wants[1].then(|| cpu::tensor(gg, kept.dims(1))).transpose()?,
@@ -120,24 +124,24 @@ fn tangent<T: Float>(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Tensor> {
     let (v, g) = (view::<T>(kept.arg(0))?, view::<T>(kept.arg(1))?);
     let (dv, dg) = tangents::<T>(kept, dargs)?;
     let (dv, dg) = (view::<T>(&dv)?, view::<T>(&dg)?);
-    let mut dw = vec![T::zero(); v.len()];
-    dw.par_chunks_mut(row)
-        .zip(v.par_chunks(row).zip(&*g))
-        .zip(dv.par_chunks(row).zip(&*dg))
-        .with_min_len(8)
-        .for_each(|((dw, (v, &g)), (dv, &dg))| {
-            vectorize(
-                #[inline(always)]
-                || {
+    let (v, g, dv, dg) = (&*v, &*g, &*dv, &*dg);
+    let dw = parallel::filled(v.len(), ROWS * row, &|part, dw| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, dw) in dw.chunks_exact_mut(row).enumerate() {
+                    let i = part * ROWS + i;
+                    let (v, dv) = (&v[i * row..][..row], &dv[i * row..][..row]);
                     let n = dot(v, v).sqrt();
                     let dn = dot(v, dv) / n;
-                    let (a, da) = (g / n, dg / n - g * dn / (n * n));
+                    let (a, da) = (g[i] / n, dg[i] / n - g[i] * dn / (n * n));
                     for (dw, (&v, &dv)) in dw.iter_mut().zip(v.iter().zip(dv)) {
                         *dw = da * v + a * dv;
                     }
-                },
-            );
-        });
+                }
+            },
+        );
+    });
     cpu::tensor(dw, kept.dims(0))
 }
 
@@ -155,18 +159,16 @@ fn adjoint_tangent<T: Float>(
     let (dv, dg) = (view::<T>(&dv)?, view::<T>(&dg)?);
     let dgw = or_zero(dgw, gw, kept.dims(0))?;
     let (gw, dgw) = (view::<T>(gw)?, view::<T>(&dgw)?);
-    let mut dgv = vec![T::zero(); v.len()];
-    let mut dgg = vec![T::zero(); g.len()];
-    dgv.par_chunks_mut(row)
-        .zip(&mut dgg)
-        .zip(v.par_chunks(row).zip(&*g))
-        .zip(dv.par_chunks(row).zip(&*dg))
-        .zip(gw.par_chunks(row).zip(dgw.par_chunks(row)))
-        .with_min_len(8)
-        .for_each(|((((dgv, dgg), (v, &g)), (dv, &dg)), (gw, dgw))| {
-            vectorize(
-                #[inline(always)]
-                || {
+    let (v, g, dv, dg, gw, dgw) = (&*v, &*g, &*dv, &*dg, &*gw, &*dgw);
+    let (lens, sizes) = ((v.len(), g.len()), (ROWS * row, ROWS));
+    let (dgv, dgg) = parallel::filled_two(lens, sizes, &|part, dgv: &mut [T], dgg: &mut [T]| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, (dgv, dgg)) in dgv.chunks_exact_mut(row).zip(dgg).enumerate() {
+                    let i = part * ROWS + i;
+                    let [v, dv, gw, dgw] = [v, dv, gw, dgw].map(|m| &m[i * row..][..row]);
+                    let (g, dg) = (g[i], dg[i]);
                     let n2 = dot(v, v);
                     let n = n2.sqrt();
                     let dn = dot(v, dv) / n;
@@ -176,12 +178,13 @@ fn adjoint_tangent<T: Float>(
                     let (a, da) = (g / n, dg / n - g * dn / n2);
                     let two = T::one() + T::one();
                     let (c, dc) = (s / n2, ds / n2 - two * s * dn / (n2 * n));
-                    for i in 0..dgv.len() {
+                    for i in 0..row {
                         dgv[i] = da * (gw[i] - c * v[i]) + a * (dgw[i] - dc * v[i] - c * dv[i]);
                     }
-                },
-            );
-        });
+                }
+            },
+        );
+    });
     Ok(vec![
         wants[0].then(|| cpu::tensor(dgv, kept.dims(0))).transpose()?,
         wants[1].then(|| cpu::tensor(dgg, kept.dims(1))).transpose()?,

@@ -35,12 +35,16 @@ impl Adam {
         let correction = T::from_f64(1.0 / (1.0 - spec.beta2.powf(t)));
         let (scale, epsilon) = (T::from_f64(scale), T::from_f64(spec.epsilon));
         let inputs = [params, &self.mean, &self.squares, gradient];
-        let [params, mean, squares] = elementwise::<T, 4, 3>(inputs, |[p, m, s, g]| {
-            let g = scale * g;
-            let m = b1 * m + new1 * g;
-            let s = b2 * s + new2 * g * g;
-            [p - size * m / ((s * correction).sqrt() + epsilon), m, s]
-        })?;
+        let [params, mean, squares] = elementwise::<T, 4, 3>(
+            inputs,
+            #[inline(always)]
+            |[p, m, s, g]| {
+                let g = scale * g;
+                let m = b1 * m + new1 * g;
+                let s = b2 * s + new2 * g * g;
+                [p - size * m / ((s * correction).sqrt() + epsilon), m, s]
+            },
+        )?;
         Ok((params, Self { mean, squares }))
     }
 }

@@ -1,46 +1,48 @@
 //! Weights `(out, in, kernel_h, kernel_w)` in the orders that the kernels read.
 
 use super::geometry::Geometry;
-use crate::cpu::Float;
-use rayon::prelude::*;
+use crate::cpu::{Float, parallel};
+
+/// Rows of packed weights that one task fills.
+const ROWS: usize = 32;
 
 /// `[ky][kx][in][out]`.
 pub(super) fn in_out<T: Float>(g: &Geometry, w: &[T]) -> Vec<T> {
     let taps = g.kernel_h * g.kernel_w;
-    let mut packed = vec![T::zero(); w.len()];
-    packed.par_chunks_mut(g.out_channels).enumerate().with_min_len(32).for_each(|(row, packed)| {
-        let (tap, c) = (row / g.channels, row % g.channels);
-        for (o, to) in packed.iter_mut().enumerate() {
-            *to = w[(o * g.channels + c) * taps + tap];
+    parallel::filled(w.len(), ROWS * g.out_channels, &|part, rows| {
+        for (row, packed) in rows.chunks_mut(g.out_channels).enumerate() {
+            let row = part * ROWS + row;
+            let (tap, c) = (row / g.channels, row % g.channels);
+            for (o, to) in packed.iter_mut().enumerate() {
+                *to = w[(o * g.channels + c) * taps + tap];
+            }
         }
-    });
-    packed
+    })
 }
 
 /// `[ky][kx][out][in]`.
 pub(super) fn out_in<T: Float>(g: &Geometry, w: &[T]) -> Vec<T> {
     let taps = g.kernel_h * g.kernel_w;
-    let mut packed = vec![T::zero(); w.len()];
-    packed.par_chunks_mut(g.channels).enumerate().with_min_len(32).for_each(|(row, packed)| {
-        let (tap, o) = (row / g.out_channels, row % g.out_channels);
-        for (c, to) in packed.iter_mut().enumerate() {
-            *to = w[(o * g.channels + c) * taps + tap];
+    parallel::filled(w.len(), ROWS * g.channels, &|part, rows| {
+        for (row, packed) in rows.chunks_mut(g.channels).enumerate() {
+            let row = part * ROWS + row;
+            let (tap, o) = (row / g.out_channels, row % g.out_channels);
+            for (c, to) in packed.iter_mut().enumerate() {
+                *to = w[(o * g.channels + c) * taps + tap];
+            }
         }
-    });
-    packed
+    })
 }
 
 /// The inverse of [`in_out`].
 pub(super) fn from_in_out<T: Float>(g: &Geometry, packed: &[T]) -> Vec<T> {
     let taps = g.kernel_h * g.kernel_w;
-    let mut w = vec![T::zero(); packed.len()];
-    w.par_chunks_mut(g.channels * taps).enumerate().for_each(|(o, w)| {
+    parallel::filled(packed.len(), g.channels * taps, &|o, w| {
         for (at, to) in w.iter_mut().enumerate() {
             let (c, tap) = (at / taps, at % taps);
             *to = packed[(tap * g.channels + c) * g.out_channels + o];
         }
-    });
-    w
+    })
 }
 
 /// Adds up parts of one size, in order.
@@ -50,7 +52,7 @@ pub(super) fn total<T: Float>(mut parts: Vec<Vec<T>>) -> Vec<T> {
         return Vec::new();
     }
     let mut sum = parts.remove(0);
-    sum.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sum)| {
+    parallel::update(&mut sum, CHUNK, &|chunk, sum| {
         for part in &parts {
             for (sum, &v) in sum.iter_mut().zip(&part[chunk * CHUNK..]) {
                 *sum += v;
