@@ -1,7 +1,8 @@
 //! Feature maps as matrices with a row for each pixel and a column for each channel.
 //!
-//! Closures handed to these functions are marked `#[inline(always)]`: only what is
-//! inlined is compiled for the machine's vectors.
+//! Closures handed to these functions are `#[inline(always)]`, since only what is inlined is compiled
+//! for the machine's vectors, and `move`: what they capture is then in registers, where a reference
+//! might point into what they write.
 
 use super::{Float, channels_first, channels_last, parallel, tensor, vectorize, view};
 use crate::Result;
@@ -10,24 +11,68 @@ use candle_core::Tensor;
 /// Rows that one task works on: a constant, so that sums do not depend on the number of threads.
 const ROWS: usize = 256;
 
-/// For each of `N` functions, its sum over the rows of each column.
-///
-/// `add` gets a row's number, the row, and the sums so far, column by column.
-pub(crate) fn column_sums<T: Float, const N: usize>(
-    x: &[T],
+/// Calls `f` for every channel of a row, with the channel's elements in that
+/// row of `maps` and in `vectors`.
+#[inline(always)]
+fn for_each_channel<T: Float, const N: usize, const M: usize>(
+    row: usize,
     columns: usize,
-    add: impl Fn(usize, &[T], &mut [Vec<T>; N]) + Sync,
-) -> [Vec<T>; N] {
+    maps: [&[T]; N],
+    vectors: [&[T]; M],
+    mut f: impl FnMut(usize, [T; N], [T; M]),
+) {
+    let mut rows: [&[T]; N] = [&[]; N];
+    for n in 0..N {
+        rows[n] = &maps[n][row * columns..][..columns];
+    }
+    let mut all: [&[T]; M] = [&[]; M];
+    for m in 0..M {
+        all[m] = &vectors[m][..columns];
+    }
+    for c in 0..columns {
+        let (mut x, mut v) = ([T::zero(); N], [T::zero(); M]);
+        for n in 0..N {
+            x[n] = rows[n][c];
+        }
+        for m in 0..M {
+            v[m] = all[m][c];
+        }
+        f(c, x, v);
+    }
+}
+
+/// `K` sums over the pixels of each channel: of what `f` makes of the elements of `maps`, feature maps with
+/// `columns` channels (channels last), and of `vectors`, with an element for each channel.
+pub(crate) fn sums_by_channel<T: Float, const N: usize, const M: usize, const K: usize>(
+    columns: usize,
+    maps: [&[T]; N],
+    vectors: [&[T]; M],
+    f: impl Fn([T; N], [T; M]) -> [T; K] + Sync + Copy,
+) -> [Vec<T>; K] {
     let zero = || std::array::from_fn(|_| vec![T::zero(); columns]);
-    let size = (ROWS * columns).max(1);
-    let parts: Vec<[Vec<T>; N]> = parallel::map(x.len().div_ceil(size), &|part| {
-        let rows = &x[part * size..((part + 1) * size).min(x.len())];
-        let mut sums = zero();
+    let pixels = maps[0].len() / columns;
+    let parts: Vec<[Vec<T>; K]> = parallel::map(pixels.div_ceil(ROWS), &|part| {
+        let mut sums: [Vec<T>; K] = zero();
+        let mut slices = sums.each_mut().map(Vec::as_mut_slice);
+        let slices = &mut slices;
         vectorize(
             #[inline(always)]
-            || {
-                for (i, row) in rows.chunks_exact(columns).enumerate() {
-                    add(part * ROWS + i, row, &mut sums);
+            move || {
+                for row in part * ROWS..((part + 1) * ROWS).min(pixels) {
+                    let mut sums = slices.each_mut().map(|sum| &mut sum[..columns]);
+                    for_each_channel(
+                        row,
+                        columns,
+                        maps,
+                        vectors,
+                        #[inline(always)]
+                        |c, x, v| {
+                            let values = f(x, v);
+                            for k in 0..K {
+                                sums[k][c] += values[k];
+                            }
+                        },
+                    );
                 }
             },
         );
@@ -45,58 +90,72 @@ pub(crate) fn column_sums<T: Float, const N: usize>(
 
 /// The sum of each channel of `x (batch, channels, …)`.
 pub(crate) fn channel_sums<T: Float>(x: &Tensor) -> Result<Vec<T>> {
-    let columns = x.dims()[1];
-    let x = channels_last(x)?;
-    let x = view::<T>(&x)?;
-    let [sums] = column_sums::<T, 1>(
-        &x,
-        columns,
+    let last = channels_last(x)?;
+    let [sums] = sums_by_channel::<T, 1, 0, 1>(
+        x.dims()[1],
+        [&view(&last)?],
+        [],
         #[inline(always)]
-        |_, row, [sums]| {
-            for (sum, &v) in sums.iter_mut().zip(row) {
-                *sum += v;
-            }
-        },
+        |x, []| x,
     );
     Ok(sums)
 }
 
-/// A feature map filled row by row: `fill` gets a row's number and the row.
-pub(crate) fn from_rows<T: Float>(
+/// The feature map of shape `dims` that `f` makes of the elements of `maps`, feature
+/// maps of that shape (channels last), and of `vectors`, with an element for each channel.
+pub(crate) fn channelwise<T: Float, const N: usize, const M: usize>(
     dims: &[usize],
-    fill: impl Fn(usize, &mut [T]) + Sync,
+    maps: [&[T]; N],
+    vectors: [&[T]; M],
+    f: impl Fn([T; N], [T; M]) -> T + Sync + Copy,
 ) -> Result<Tensor> {
     let columns = dims[1];
-    let out = parallel::filled(dims.iter().product(), ROWS * columns, &|part, rows| {
-        vectorize(
-            #[inline(always)]
-            || {
-                for (i, row) in rows.chunks_exact_mut(columns).enumerate() {
-                    fill(part * ROWS + i, row);
-                }
-            },
-        );
-    });
-    feature_map(out, dims)
+    from_rows(
+        dims,
+        #[inline(always)]
+        move |row, out| {
+            let out = &mut out[..columns];
+            for_each_channel(
+                row,
+                columns,
+                maps,
+                vectors,
+                #[inline(always)]
+                |c, x, v| out[c] = f(x, v),
+            );
+        },
+    )
 }
 
-/// As [`from_rows`], and the sum of each channel of what was filled in.
-pub(crate) fn from_rows_summed<T: Float>(
+/// As [`channelwise`], and the sum of each channel of the result.
+pub(crate) fn channelwise_summed<T: Float, const N: usize, const M: usize>(
     dims: &[usize],
-    fill: impl Fn(usize, &mut [T]) + Sync,
+    maps: [&[T]; N],
+    vectors: [&[T]; M],
+    f: impl Fn([T; N], [T; M]) -> T + Sync + Copy,
 ) -> Result<(Tensor, Vec<T>)> {
     let columns = dims[1];
     let (out, parts) =
         parallel::filled_with(dims.iter().product(), ROWS * columns, &|part, rows| {
             let mut sums = vec![T::zero(); columns];
+            let all = &mut sums[..];
             vectorize(
                 #[inline(always)]
-                || {
-                    for (i, row) in rows.chunks_exact_mut(columns).enumerate() {
-                        fill(part * ROWS + i, row);
-                        for (sum, &v) in sums.iter_mut().zip(&*row) {
-                            *sum += v;
-                        }
+                move || {
+                    for (i, out) in rows.chunks_exact_mut(columns).enumerate() {
+                        let sums = &mut all[..columns];
+                        for_each_channel(
+                            part * ROWS + i,
+                            columns,
+                            maps,
+                            vectors,
+                            #[inline(always)]
+                            |c, x, v| {
+                                let value = f(x, v);
+                                out[c] = value;
+                                sums[c] += value;
+                            },
+                        );
                     }
                 },
             );
@@ -109,6 +168,25 @@ pub(crate) fn from_rows_summed<T: Float>(
         total
     });
     Ok((feature_map(out, dims)?, total))
+}
+
+/// A feature map filled row by row: `fill` gets a row's number and the row.
+pub(crate) fn from_rows<T: Float>(
+    dims: &[usize],
+    fill: impl Fn(usize, &mut [T]) + Sync + Copy,
+) -> Result<Tensor> {
+    let columns = dims[1];
+    let out = parallel::filled(dims.iter().product(), ROWS * columns, &|part, rows| {
+        vectorize(
+            #[inline(always)]
+            move || {
+                for (i, row) in rows.chunks_exact_mut(columns).enumerate() {
+                    fill(part * ROWS + i, row);
+                }
+            },
+        );
+    });
+    feature_map(out, dims)
 }
 
 /// A tensor of shape `dims` around rows of pixels.
@@ -140,24 +218,4 @@ pub(crate) fn one_for_all(x: &Tensor) -> Result<Option<Tensor>> {
         first = first.narrow(axis, 0, 1)?;
     }
     Ok(Some(first.flatten_all()?))
-}
-
-/// `f` of every element of `x (batch, channels, …)` and its channel's element of `v (channels)`.
-pub(crate) fn with_channels<T: Float>(
-    x: &Tensor,
-    v: &[T],
-    f: impl Fn(T, T) -> T + Sync,
-) -> Result<Tensor> {
-    let last = channels_last(x)?;
-    let data = view::<T>(&last)?;
-    let (data, columns) = (&*data, v.len());
-    from_rows(
-        x.dims(),
-        #[inline(always)]
-        |row, out| {
-            for ((out, &x), &v) in out.iter_mut().zip(&data[row * columns..]).zip(v) {
-                *out = f(x, v);
-            }
-        },
-    )
 }

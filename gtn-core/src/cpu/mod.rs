@@ -8,7 +8,7 @@ mod product;
 mod simd;
 
 pub(crate) use columns::{
-    channel_sums, column_sums, everywhere, from_rows, from_rows_summed, with_channels,
+    channel_sums, channelwise, channelwise_summed, everywhere, from_rows, sums_by_channel,
 };
 pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
 pub(crate) use product::{Rows, Segment, Strides, inner_products, product};
@@ -99,10 +99,11 @@ pub(crate) fn tensor<T: WithDType>(data: Vec<T>, shape: &[usize]) -> Result<Tens
 }
 
 /// Elementwise functions of `IN` tensors of one shape, `OUT` results at a time: one
-/// pass over memory. `f` is compiled for the machine's vectors where it is `#[inline(always)]`.
+/// pass over memory. `f` is compiled for the machine's vectors where it is
+/// `#[inline(always)]`, and `move` keeps what it captures in registers.
 pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
     inputs: [&Tensor; IN],
-    f: impl Fn([T; IN]) -> [T; OUT] + Sync,
+    f: impl Fn([T; IN]) -> [T; OUT] + Sync + Copy,
 ) -> Result<[Tensor; OUT]> {
     let (inputs, channels_last) = aligned(inputs)?;
     let views = inputs.iter().map(|t| view::<T>(t)).collect::<Result<Vec<_>>>()?;
@@ -111,12 +112,12 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
     assert!(slices.iter().all(|s| s.len() == len), "elementwise on tensors of different sizes");
     let outputs: [Making<T>; OUT] = std::array::from_fn(|_| Making::new(len, CHUNK));
     parallel::for_each(len.div_ceil(CHUNK), &|task| {
-        let mut out = outputs.each_ref().map(|out| out.part(task));
+        let out = outputs.each_ref().map(|out| out.part(task));
         let len = out[0].len();
         let inputs: [&[T]; IN] = slices.map(|s| &s[task * CHUNK..][..len]);
         vectorize(
             #[inline(always)]
-            || {
+            move || {
                 for i in 0..len {
                     let mut values = [T::zero(); IN];
                     for k in 0..IN {
@@ -139,11 +140,11 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
 }
 
 /// `f` of every element.
-pub(crate) fn map<T: Float>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Tensor> {
+pub(crate) fn map<T: Float>(x: &Tensor, f: impl Fn(T) -> T + Sync + Copy) -> Result<Tensor> {
     let [y] = elementwise::<T, 1, 1>(
         [x],
         #[inline(always)]
-        |[x]| [f(x)],
+        move |[x]| [f(x)],
     )?;
     Ok(y)
 }
@@ -152,12 +153,12 @@ pub(crate) fn map<T: Float>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Ten
 pub(crate) fn zip<T: Float>(
     x: &Tensor,
     y: &Tensor,
-    f: impl Fn(T, T) -> T + Sync,
+    f: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<Tensor> {
     let [z] = elementwise::<T, 2, 1>(
         [x, y],
         #[inline(always)]
-        |[x, y]| [f(x, y)],
+        move |[x, y]| [f(x, y)],
     )?;
     Ok(z)
 }
@@ -181,10 +182,17 @@ pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     by_dtype!(x, T => {
         for (dense, repeated) in [(x, y), (y, x)] {
             if let Some(v) = columns::one_for_all(repeated)? {
-                return with_channels::<T>(dense, &view(&v)?, #[inline(always)] |a, b| a + b);
+                let last = channels_last(dense)?;
+                return channelwise::<T, 1, 1>(
+                    dense.dims(),
+                    [&view(&last)?],
+                    [&view(&v)?],
+                    #[inline(always)]
+                    |[a], [b]| a + b,
+                );
             }
         }
-        zip::<T>(x, y, #[inline(always)] |a, b| a + b)
+        zip::<T>(x, y, #[inline(always)] move |a, b| a + b)
     })
 }
 

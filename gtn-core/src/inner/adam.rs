@@ -28,7 +28,7 @@ pub(super) fn step<T: Float>(
     let [params, mean, squares] = elementwise::<T, 4, 3>(
         inputs,
         #[inline(always)]
-        |[p, mean, s, g]| {
+        move |[p, mean, s, g]| {
             let mean = m * mean + one_less_m * g;
             let s = decay * s + fresh * g * g;
             [p - size * mean / ((s + epsilon).sqrt() + epsilon), mean, s]
@@ -62,7 +62,7 @@ pub(super) fn adjoint<T: Float>(
     let [gradient, mean, squares, by_size, by_momentum] = elementwise::<T, 7, 5>(
         inputs,
         #[inline(always)]
-        |[p_bar, m_bar, s_bar, g, old, mean, s]| {
+        move |[p_bar, m_bar, s_bar, g, old, mean, s]| {
             let root = (s + epsilon).sqrt();
             let inverse = T::one() / (root + epsilon);
             let by_size = -p_bar * mean * inverse;

@@ -18,7 +18,7 @@ pub(super) fn step<T: Float>(
     let [params, squares, velocity] = elementwise::<T, 4, 3>(
         inputs,
         #[inline(always)]
-        |[p, s, v, g]| {
+        move |[p, s, v, g]| {
             let s = decay * s + fresh * g * g;
             let v = m * v + g / (s + epsilon).sqrt();
             [p - a * v, s, v]
@@ -41,7 +41,7 @@ pub(super) fn adjoint<T: Float>(
     let [v_bar, gradient, squares, velocity] = elementwise::<T, 5, 4>(
         inputs,
         #[inline(always)]
-        |[p_bar, s_bar, v_bar, g, s]| {
+        move |[p_bar, s_bar, v_bar, g, s]| {
             let v_bar = v_bar - a * p_bar;
             let root = T::one() / (s + epsilon).sqrt();
             let s_bar = s_bar - half * v_bar * g * root * root * root;

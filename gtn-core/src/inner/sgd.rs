@@ -15,7 +15,7 @@ pub(super) fn step<T: Float>(
     let [params, velocity] = elementwise::<T, 3, 2>(
         [params, &state.0[0], gradient],
         #[inline(always)]
-        |[p, v, g]| {
+        move |[p, v, g]| {
             let v = m * v + g;
             [p - a * v, v]
         },
@@ -32,7 +32,7 @@ pub(super) fn adjoint<T: Float>(
     let [gradient, before] = elementwise::<T, 2, 2>(
         [&state.0[0], params],
         #[inline(always)]
-        |[v_bar, p_bar]| {
+        move |[v_bar, p_bar]| {
             let v_bar = v_bar - a * p_bar;
             [v_bar, m * v_bar]
         },

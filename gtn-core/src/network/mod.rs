@@ -166,7 +166,7 @@ impl Network {
         let (old, new) = (running.flat(), means.flat());
         let flat = by_dtype!(old, T => {
             let (m, rest) = (m as T, (1.0 - m) as T);
-            zip::<T>(old, new, #[inline(always)] |old, new| m * old + rest * new)
+            zip::<T>(old, new, #[inline(always)] move |old, new| m * old + rest * new)
         })?;
         Ok(running.with_flat(flat))
     }
@@ -175,7 +175,7 @@ impl Network {
     pub(crate) fn running_adjoints(&self, after: &Params) -> Result<(Params, Params)> {
         let m = self.norm_momentum;
         let scaled = |factor: f64| {
-            let flat = by_dtype!(after.flat(), T => map::<T>(after.flat(), #[inline(always)] |v| factor as T * v))?;
+            let flat = by_dtype!(after.flat(), T => map::<T>(after.flat(), #[inline(always)] move |v| factor as T * v))?;
             Ok::<_, Error>(after.with_flat(flat))
         };
         Ok((scaled(m)?, scaled(1.0 - m)?))

@@ -1,7 +1,9 @@
 //! Batch normalization with the statistics of the batch (Ioffe & Szegedy, arXiv 1502.03167).
 
 use super::{Forward, Keep, Kept, Op, arity, channels};
-use crate::cpu::{self, Float, by_dtype, channels_last, column_sums, from_rows, view};
+use crate::cpu::{
+    self, Float, by_dtype, channel_sums, channels_last, channelwise, sums_by_channel, view,
+};
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -42,14 +44,21 @@ impl Op for BatchNorm {
     /// With `m₁` and `m₂` the means of `ȳ` and `ȳ·x̂`: `x̄ = scale/σ·(ȳ − m₁ − x̂·m₂)`.
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
         by_dtype!(gy, T => {
-            let n = Normalized::<T>::new(kept)?;
+            let views = normalized::<T>(kept)?;
+            let n = Normalized::new(&views);
             let gy = channels_last(gy)?;
             let gy = view::<T>(&gy)?;
             let gy = &*gy;
             let [m1, m2] = n.moments(gy);
             let scale = view::<T>(kept.arg(1))?;
             let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
-            let x = wants[0].then(|| n.rows(kept, #[inline(always)] |at, c| a[c] * (gy[at] - m1[c] - n.hat[at] * m2[c])));
+            let x = wants[0].then(|| channelwise::<T, 2, 3>(
+                kept.dims(0),
+                [gy, n.hat],
+                [&a, &m1, &m2],
+                #[inline(always)]
+                |[gy, hat], [a, m1, m2]| a * (gy - m1 - hat * m2),
+            ));
             n.finish(kept, wants, x, &m2, &m1)
         })
     }
@@ -60,18 +69,24 @@ impl Op for BatchNorm {
             return Ok(None);
         }
         by_dtype!(kept.arg(0), T => {
-            let n = Normalized::<T>::new(kept)?;
+            let views = normalized::<T>(kept)?;
+            let n = Normalized::new(&views);
             let [dx, dscale, dshift] = tangents(kept, dargs)?;
             let (dx, dscale, dshift) = (view::<T>(&dx)?, view::<T>(&dscale)?, view::<T>(&dshift)?);
             let (dx, dscale, dshift) = (&*dx, &*dscale, &*dshift);
             let [dmean, dsigma] = n.moments(dx);
             let scale = view::<T>(kept.arg(1))?;
             let scale = &*scale;
-            n.rows(kept, #[inline(always)] |at, c| {
-                let hat = n.hat[at];
-                let dhat = n.hat_tangent((dx, &dmean, &dsigma), at, c);
-                dscale[c] * hat + scale[c] * dhat + dshift[c]
-            }).map(Some)
+            channelwise::<T, 2, 6>(
+                kept.dims(0),
+                [dx, n.hat],
+                [&dmean, &dsigma, n.sigma, scale, dscale, dshift],
+                #[inline(always)]
+                |[dx, hat], [dmean, dsigma, sigma, scale, dscale, dshift]| {
+                    dscale * hat + scale * hat_tangent(dx, dmean, hat, dsigma, sigma) + dshift
+                },
+            )
+            .map(Some)
         })
     }
 
@@ -85,7 +100,8 @@ impl Op for BatchNorm {
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         by_dtype!(gy, T => {
-            let n = Normalized::<T>::new(kept)?;
+            let views = normalized::<T>(kept)?;
+            let n = Normalized::new(&views);
             let [dx, dscale, _] = tangents(kept, dargs)?;
             let (dx, dscale) = (view::<T>(&dx)?, view::<T>(&dscale)?);
             let (dx, dscale) = (&*dx, &*dscale);
@@ -95,12 +111,15 @@ impl Op for BatchNorm {
             let [dmean, dsigma] = n.moments(dx);
             let [m1, m2] = n.moments(gy);
             let [dm1, mut dm2] = n.moments(dgy);
-            let along = (dx, &dmean[..], &dsigma[..]);
-            let [cross] = column_sums::<T, 1>(gy, n.channels, #[inline(always)] |row, gy, [sums]| {
-                for (c, (sum, &gy)) in sums.iter_mut().zip(gy).enumerate() {
-                    *sum += gy * n.hat_tangent(along, row * n.channels + c, c);
-                }
-            });
+            let [cross] = sums_by_channel::<T, 3, 3, 1>(
+                n.channels,
+                [gy, dx, n.hat],
+                [&dmean, &dsigma, n.sigma],
+                #[inline(always)]
+                |[gy, dx, hat], [dmean, dsigma, sigma]| {
+                    [gy * hat_tangent(dx, dmean, hat, dsigma, sigma)]
+                },
+            );
             for (dm2, cross) in dm2.iter_mut().zip(cross) {
                 *dm2 += cross / n.count();
             }
@@ -109,12 +128,18 @@ impl Op for BatchNorm {
             let da: Vec<T> = (0..n.channels)
                 .map(|c| (dscale[c] - a[c] * dsigma[c]) / n.sigma[c])
                 .collect();
-            let x = wants[0].then(|| n.rows(kept, #[inline(always)] |at, c| {
-                let hat = n.hat[at];
-                let r = gy[at] - m1[c] - hat * m2[c];
-                let dr = dgy[at] - dm1[c] - n.hat_tangent(along, at, c) * m2[c] - hat * dm2[c];
-                da[c] * r + a[c] * dr
-            }));
+            let x = wants[0].then(|| channelwise::<T, 4, 9>(
+                kept.dims(0),
+                [gy, dgy, dx, n.hat],
+                [&a, &da, &m1, &m2, &dm1, &dm2, &dmean, &dsigma, n.sigma],
+                #[inline(always)]
+                |[gy, dgy, dx, hat], [a, da, m1, m2, dm1, dm2, dmean, dsigma, sigma]| {
+                    let dhat = hat_tangent(dx, dmean, hat, dsigma, sigma);
+                    let r = gy - m1 - hat * m2;
+                    let dr = dgy - dm1 - dhat * m2 - hat * dm2;
+                    da * r + a * dr
+                },
+            ));
             n.finish(kept, wants, x, &dm2, &dm1)
         })
     }
@@ -128,63 +153,49 @@ fn forward<T: Float>(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
     let (x, scale, shift) = (view::<T>(&x)?, view::<T>(args[1])?, view::<T>(args[2])?);
     let (x, scale, shift) = (&*x, &*scale, &*shift);
     let count = T::from_f64((batch * area) as f64);
-    let [mut mean] = column_sums::<T, 1>(
-        x,
-        c,
-        #[inline(always)]
-        |_, row, [sums]| {
-            for (sum, &v) in sums.iter_mut().zip(row) {
-                *sum += v;
-            }
-        },
-    );
+    let mut mean = channel_sums::<T>(args[0])?;
     mean.iter_mut().for_each(|v| *v /= count);
-    let [mut sigma] = column_sums::<T, 1>(
-        x,
+    let [mut sigma] = sums_by_channel::<T, 1, 1, 1>(
         c,
+        [x],
+        [&mean],
         #[inline(always)]
-        |_, row, [sums]| {
-            for ((sum, &v), &mean) in sums.iter_mut().zip(row).zip(&mean) {
-                *sum += (v - mean) * (v - mean);
-            }
-        },
+        |[x], [mean]| [(x - mean) * (x - mean)],
     );
     sigma.iter_mut().for_each(|v| *v = (*v / count + T::from_f64(epsilon)).sqrt());
-    let hat = from_rows::<T>(
+    let hat = channelwise::<T, 1, 2>(
         args[0].dims(),
+        [x],
+        [&mean, &sigma],
         #[inline(always)]
-        |row, out| {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = (x[row * c + i] - mean[i]) / sigma[i];
-            }
-        },
+        |[x], [mean, sigma]| (x - mean) / sigma,
     )?;
     let hat_last = channels_last(&hat)?;
-    let h = view::<T>(&hat_last)?;
-    let h = &*h;
-    let y = from_rows::<T>(
+    let y = channelwise::<T, 1, 2>(
         args[0].dims(),
+        [&view(&hat_last)?],
+        [scale, shift],
         #[inline(always)]
-        |row, out| {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = h[row * c + i] * scale[i] + shift[i];
-            }
-        },
+        |[hat], [scale, shift]| hat * scale + shift,
     )?;
     Ok(Forward { y, aux: vec![hat_last.clone(), cpu::tensor::<T>(sigma, &[c])?] })
 }
 
 /// What [`forward`] left, a row for each pixel.
+#[derive(Clone, Copy)]
 struct Normalized<'a, T> {
-    hat: cpu::View<'a, T>,
-    sigma: cpu::View<'a, T>,
+    hat: &'a [T],
+    sigma: &'a [T],
     channels: usize,
 }
 
+fn normalized<T: Float>(kept: &Kept) -> Result<[cpu::View<'_, T>; 2]> {
+    Ok([view(&kept.aux()[0])?, view(&kept.aux()[1])?])
+}
+
 impl<'a, T: Float> Normalized<'a, T> {
-    fn new(kept: &'a Kept) -> Result<Self> {
-        let [_, channels, _] = channels("batch_norm", kept.dims(0))?;
-        Ok(Self { hat: view(&kept.aux()[0])?, sigma: view(&kept.aux()[1])?, channels })
+    fn new([hat, sigma]: &'a [cpu::View<'_, T>; 2]) -> Self {
+        Self { hat, sigma, channels: sigma.len() }
     }
 
     fn count(&self) -> T {
@@ -193,42 +204,17 @@ impl<'a, T: Float> Normalized<'a, T> {
 
     /// The means of `v` and of `v` times the normalized input, by channel.
     fn moments(&self, v: &[T]) -> [Vec<T>; 2] {
-        let hat = &*self.hat;
-        let mut sums = column_sums::<T, 2>(
-            v,
+        let mut sums = sums_by_channel::<T, 2, 0, 2>(
             self.channels,
+            [v, self.hat],
+            [],
             #[inline(always)]
-            |row, v, [plain, crossed]| {
-                for (c, &v) in v.iter().enumerate() {
-                    plain[c] += v;
-                    crossed[c] += v * hat[row * self.channels + c];
-                }
-            },
+            |[v, hat], []| [v, v * hat],
         );
         for mean in sums.iter_mut().flatten() {
             *mean /= self.count();
         }
         sums
-    }
-
-    /// The tangent of an element of the normalized input, from the input's
-    /// tangent and that one's [`Self::moments`].
-    #[inline(always)]
-    fn hat_tangent(&self, (dx, dmean, dsigma): (&[T], &[T], &[T]), at: usize, c: usize) -> T {
-        (dx[at] - dmean[c] - self.hat[at] * dsigma[c]) / self.sigma[c]
-    }
-
-    /// A tensor of the input's shape from `f(index, channel)`.
-    fn rows(&self, kept: &Kept, f: impl Fn(usize, usize) -> T + Sync) -> Result<Tensor> {
-        from_rows(
-            kept.dims(0),
-            #[inline(always)]
-            |row, out| {
-                for (c, out) in out.iter_mut().enumerate() {
-                    *out = f(row * self.channels + c, c);
-                }
-            },
-        )
     }
 
     /// The adjoints: of scale and shift, from the means of their summands.
@@ -250,6 +236,13 @@ impl<'a, T: Float> Normalized<'a, T> {
         };
         Ok(vec![x.transpose()?, total(1, scale).transpose()?, total(2, shift).transpose()?])
     }
+}
+
+/// The tangent of an element of the normalized input, from the input's tangent and that
+/// one's [`Normalized::moments`].
+#[inline(always)]
+fn hat_tangent<T: Float>(dx: T, dmean: T, hat: T, dsigma: T, sigma: T) -> T {
+    (dx - dmean - hat * dsigma) / sigma
 }
 
 fn tangents(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<[Tensor; 3]> {

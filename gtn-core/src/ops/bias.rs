@@ -1,7 +1,7 @@
 //! A learned constant a channel.
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
-use crate::cpu::{self, by_dtype, channel_sums, view, with_channels};
+use crate::cpu::{self, by_dtype, channel_sums};
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -29,9 +29,7 @@ impl Op for Bias {
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         let (x, bias) = (args[0], args[1]);
-        Ok(Forward::plain(
-            by_dtype!(x, T => with_channels::<T>(x, &view(bias)?, #[inline(always)] |x, b| x + b))?,
-        ))
+        Ok(Forward::plain(cpu::add(x, &cpu::everywhere(bias, x.dims())?)?))
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {

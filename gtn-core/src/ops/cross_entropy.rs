@@ -88,7 +88,7 @@ fn scaled<T: Float>(x: &Tensor, by: &Tensor) -> Result<Tensor> {
     map::<T>(
         x,
         #[inline(always)]
-        |v| factor * v,
+        move |v| factor * v,
     )
 }
 

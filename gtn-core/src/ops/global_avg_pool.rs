@@ -60,7 +60,7 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
     from_rows::<T>(
         &[batch, c],
         #[inline(always)]
-        |image, row| {
+        move |image, row| {
             for pixel in x[image * area * c..(image + 1) * area * c].chunks_exact(c) {
                 for (sum, &v) in row.iter_mut().zip(pixel) {
                     *sum += v;
@@ -80,7 +80,7 @@ fn spread<T: Float>(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     from_rows::<T>(
         dims,
         #[inline(always)]
-        |pixel, row| {
+        move |pixel, row| {
             let image = pixel / area;
             for (to, &v) in row.iter_mut().zip(&gy[image * c..]) {
                 *to = v * scale;

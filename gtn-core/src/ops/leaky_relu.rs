@@ -29,7 +29,7 @@ impl Op for LeakyRelu {
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         by_dtype!(args[0], T => {
             let slope = T::from_f64(self.slope);
-            Ok(Forward::plain(map::<T>(args[0], #[inline(always)] |x| if x > 0.0 { x } else { slope * x })?))
+            Ok(Forward::plain(map::<T>(args[0], #[inline(always)] move |x| if x > 0.0 { x } else { slope * x })?))
         })
     }
 
@@ -58,7 +58,7 @@ impl LeakyRelu {
     fn scale(&self, kept: &Kept, v: &Tensor) -> Result<Tensor> {
         by_dtype!(v, T => {
             let slope = T::from_f64(self.slope);
-            zip::<T>(kept.output(), v, #[inline(always)] |y, v| if y > 0.0 { v } else { slope * v })
+            zip::<T>(kept.output(), v, #[inline(always)] move |y, v| if y > 0.0 { v } else { slope * v })
         })
     }
 }

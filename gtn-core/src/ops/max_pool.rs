@@ -144,19 +144,12 @@ fn keep_larger<T: Float>(best: &mut [T], winner: &mut [u8], x: &[T], place: u8) 
     }
 }
 
-/// `y = x` where `place` won.
+/// `sum += x` where `place` won.
 #[inline(always)]
-fn take_winners<T: Float>(y: &mut [T], winner: &[u8], x: &[T], place: u8) {
-    for ((y, &winner), &x) in y.iter_mut().zip(winner).zip(x) {
-        *y = if winner == place { x } else { *y };
-    }
-}
-
-/// `gx += gy` where `place` won.
-#[inline(always)]
-fn add_to_winners<T: Float>(gx: &mut [T], winner: &[u8], gy: &[T], place: u8) {
-    for ((gx, &winner), &gy) in gx.iter_mut().zip(winner).zip(gy) {
-        *gx += if winner == place { gy } else { T::zero() };
+fn add_winners<T: Float>(sum: &mut [T], winner: &[u8], x: &[T], place: u8) {
+    for ((sum, &winner), &x) in sum.iter_mut().zip(winner).zip(x) {
+        // No condition on the store, so that it becomes vectors.
+        *sum += if winner == place { x } else { T::zero() };
     }
 }
 
@@ -177,7 +170,7 @@ fn gather<T: Float>(pool: &MaxPool, winner: &Tensor, x: &Tensor) -> Result<Tenso
                 let outputs = y.chunks_exact_mut(c).zip(winners.chunks_exact(c));
                 for ((y, winner), window) in outputs.zip(&windows) {
                     for &(place, pixel) in window {
-                        take_winners(y, winner, &x[pixel * c..][..c], place);
+                        add_winners(y, winner, &x[pixel * c..][..c], place);
                     }
                 }
             },
@@ -208,7 +201,7 @@ fn scatter<T: Float>(
                 let outputs = gy.chunks_exact(c).zip(winner.chunks_exact(c));
                 for ((gy, winner), window) in outputs.zip(&windows) {
                     for &(place, pixel) in window {
-                        add_to_winners(&mut gx[pixel * c..][..c], winner, gy, place);
+                        add_winners(&mut gx[pixel * c..][..c], winner, gy, place);
                     }
                 }
             },

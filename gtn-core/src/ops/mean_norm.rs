@@ -3,7 +3,7 @@
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
 use crate::cpu::{
-    self, Float, by_dtype, channels_last, from_rows, from_rows_summed, view, with_channels, zip,
+    self, Float, by_dtype, channels_last, channelwise, channelwise_summed, view, zip,
 };
 use crate::{Error, Result};
 use candle_core::{Tensor, WithDType};
@@ -47,10 +47,14 @@ impl Op for MeanNorm {
         by_dtype!(x, T => {
             let slope = T::from_f64(self.slope);
             let offset = zip::<T>(bias, mean, |b, m| b - m)?;
-            let y = with_channels::<T>(x, &view(&offset)?, #[inline(always)] |x, o| {
-                let z = x + o;
-                if z > 0.0 { z } else { slope * z }
-            })?;
+            let last = channels_last(x)?;
+            let y = channelwise::<T, 1, 1>(
+                x.dims(),
+                [&view(&last)?],
+                [&view(&offset)?],
+                #[inline(always)]
+                move |[x], [offset]| rectified(slope, x + offset, x + offset),
+            )?;
             Ok(Forward::plain(y))
         })
     }
@@ -77,24 +81,26 @@ impl Op for MeanNorm {
         by_dtype!(like, T => {
             let offset = zip::<T>(&dbias, &dmean, |b, m| b - m)?;
             let offset = view::<T>(&offset)?;
-            let (offset, columns) = (&*offset, offset.len());
             let slope = T::from_f64(self.slope);
             let y = channels_last(kept.output())?;
             let y = view::<T>(&y)?;
-            let y = &*y;
-            let dx = dargs[0].map(channels_last).transpose()?;
-            let dx = dx.as_ref().map(view::<T>).transpose()?;
-            let dx = dx.as_deref();
-            Ok(Some(from_rows::<T>(kept.dims(0), #[inline(always)] |row, out| {
-                match dx {
-                    Some(dx) => out.copy_from_slice(&dx[row * columns..][..columns]),
-                    None => out.fill(0.0),
-                }
-                for ((out, &o), &y) in out.iter_mut().zip(offset).zip(&y[row * columns..]) {
-                    let dz = *out + o;
-                    *out = if y > 0.0 { dz } else { slope * dz };
-                }
-            })?))
+            let Some(dx) = dargs[0] else {
+                return Ok(Some(channelwise::<T, 1, 1>(
+                    kept.dims(0),
+                    [&y],
+                    [&offset],
+                    #[inline(always)]
+                    move |[y], [offset]| rectified(slope, y, offset),
+                )?));
+            };
+            let dx = channels_last(dx)?;
+            Ok(Some(channelwise::<T, 2, 1>(
+                kept.dims(0),
+                [&view(&dx)?, &y],
+                [&offset],
+                #[inline(always)]
+                move |[dx, y], [offset]| rectified(slope, y, dx + offset),
+            )?))
         })
     }
 
@@ -116,19 +122,20 @@ impl MeanNorm {
         let slope = T::from_f64(self.slope);
         let (y, gy) = (channels_last(kept.output())?, channels_last(gy)?);
         let (y, gy) = (view::<T>(&y)?, view::<T>(&gy)?);
-        let (y, gy) = (&*y, &*gy);
-        let columns = kept.dims(0)[1];
-        from_rows_summed::<T>(
+        channelwise_summed::<T, 2, 0>(
             kept.dims(0),
+            [&y, &gy],
+            [],
             #[inline(always)]
-            |row, out| {
-                let from = row * columns;
-                for ((out, &y), &gy) in out.iter_mut().zip(&y[from..]).zip(&gy[from..]) {
-                    *out = if y > T::zero() { gy } else { slope * gy };
-                }
-            },
+            move |[y, gy], []| rectified(slope, y, gy),
         )
     }
+}
+
+/// `v` where the rectifier's input (or output: they have one sign) `z` is above zero, `slope·v` below.
+#[inline(always)]
+fn rectified<T: Float>(slope: T, z: T, v: T) -> T {
+    if z > T::zero() { v } else { slope * v }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ fn pad<T: Float>(op: &ReflectionPad, x: &Tensor) -> Result<Tensor> {
     from_rows::<T>(
         &shape,
         #[inline(always)]
-        |pixel, row| {
+        move |pixel, row| {
             let (line, column) = (pixel / out_w, pixel % out_w);
             let y = line / out_h * height + op.source(line % out_h, height);
             let from = (y * width + op.source(column, width)) * channels;
@@ -107,10 +107,11 @@ fn fold<T: Float>(op: &ReflectionPad, gy: &Tensor, dims: &[usize]) -> Result<Ten
         shown
     };
     let (lines, columns) = (shown(height), shown(width));
+    let (lines, columns) = (&lines[..], &columns[..]);
     from_rows::<T>(
         dims,
         #[inline(always)]
-        |pixel, row| {
+        move |pixel, row| {
             let (line, column) = (pixel / width, pixel % width);
             for y in &lines[line % height] {
                 for x in &columns[column] {

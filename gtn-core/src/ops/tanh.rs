@@ -29,7 +29,7 @@ impl Op for Tanh {
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         by_dtype!(args[0], T => {
             let scale = T::from_f64(self.scale);
-            Ok(Forward::plain(map::<T>(args[0], #[inline(always)] |x| scale * num_traits::Float::tanh(x))?))
+            Ok(Forward::plain(map::<T>(args[0], #[inline(always)] move |x| scale * num_traits::Float::tanh(x))?))
         })
     }
 
@@ -57,8 +57,8 @@ impl Op for Tanh {
         let bending = match self.tangent(kept, dargs)? {
             Some(dy) => Some(by_dtype!(gy, T => {
                 let factor = T::from_f64(-2.0 / self.scale);
-                let slope = zip::<T>(kept.output(), &dy, #[inline(always)] |y, dy| factor * y * dy)?;
-                zip::<T>(&slope, gy, #[inline(always)] |s, g| s * g)
+                let slope = zip::<T>(kept.output(), &dy, #[inline(always)] move |y, dy| factor * y * dy)?;
+                zip::<T>(&slope, gy, #[inline(always)] move |s, g| s * g)
             })?),
             None => None,
         };
@@ -74,7 +74,7 @@ impl Tanh {
     fn slope(&self, kept: &Kept, v: &Tensor) -> Result<Tensor> {
         by_dtype!(v, T => {
             let scale = T::from_f64(self.scale);
-            zip::<T>(kept.output(), v, #[inline(always)] |y, v| (scale - y * y / scale) * v)
+            zip::<T>(kept.output(), v, #[inline(always)] move |y, v| (scale - y * y / scale) * v)
         })
     }
 }

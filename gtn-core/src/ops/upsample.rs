@@ -67,7 +67,7 @@ fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
     from_rows::<T>(
         &[batch, channels, height * factor, wide],
         #[inline(always)]
-        |pixel, row| {
+        move |pixel, row| {
             let (y, x_at) = (pixel / wide / factor, pixel % wide / factor);
             row.copy_from_slice(&x[(y * width + x_at) * channels..][..channels]);
         },
@@ -84,7 +84,7 @@ fn gather<T: Float>(gy: &Tensor, factor: usize, dims: &[usize]) -> Result<Tensor
     from_rows::<T>(
         dims,
         #[inline(always)]
-        |pixel, row| {
+        move |pixel, row| {
             let (y, x) = (pixel / width * factor, pixel % width * factor);
             for y in y..y + factor {
                 for x in x..x + factor {

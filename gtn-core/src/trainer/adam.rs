@@ -38,7 +38,7 @@ impl Adam {
         let [params, mean, squares] = elementwise::<T, 4, 3>(
             inputs,
             #[inline(always)]
-            |[p, m, s, g]| {
+            move |[p, m, s, g]| {
                 let g = scale * g;
                 let m = b1 * m + new1 * g;
                 let s = b2 * s + new2 * g * g;
