@@ -2,6 +2,7 @@
 
 use crate::data::ImageShape;
 use crate::network::{Layer, Network};
+use crate::ops::Padding;
 use crate::seed::Seed;
 use crate::{Error, Result};
 use rand::RngExt;
@@ -129,7 +130,7 @@ fn conv2_fc([first, second, features]: [usize; 3]) -> Vec<Layer> {
     let mut layers = Vec::new();
     for (number, channels) in [(1, first), (2, second)] {
         layers.push(conv(number, channels, 1));
-        layers.push(Layer::MaxPool { kernel: 3, stride: 2, padding: 1 });
+        layers.push(Layer::MaxPool { kernel: 3, stride: 2, padding: Padding::Each(1) });
         layers.extend(norm_and_relu(number));
     }
     layers.push(Layer::Linear { name: "fc1".into(), features });
@@ -150,7 +151,13 @@ fn conv5_gap([a, b, c]: [usize; 3]) -> Vec<Layer> {
 }
 
 fn conv(number: usize, channels: usize, stride: usize) -> Layer {
-    Layer::Conv { name: format!("conv{number}"), channels, kernel: 3, stride, padding: 1 }
+    Layer::Conv {
+        name: format!("conv{number}"),
+        channels,
+        kernel: 3.into(),
+        stride,
+        padding: 1.into(),
+    }
 }
 
 impl fmt::Display for Width {

@@ -4,7 +4,8 @@ use super::params::{Init, Layout};
 use crate::Result;
 use crate::graph::{Graph, GraphBuilder, Value};
 use crate::ops::{
-    BatchNorm, Bias, ChannelMean, Conv2d, LeakyRelu, Linear, MeanNorm, Op, WeightNorm,
+    BatchNorm, Bias, ChannelMean, Conv2d, DepthwiseConv, LeakyRelu, Linear, MeanNorm, Op,
+    WeightNorm,
 };
 use std::sync::Arc;
 
@@ -97,12 +98,24 @@ impl NetworkBuilder {
         name: &str,
         x: Value,
         channels: usize,
-        kernel: usize,
+        [kernel_h, kernel_w]: [usize; 2],
         op: Conv2d,
     ) -> Result<Value> {
         // A value that is no feature map is refused by the operation itself.
         let inputs = self.sample(x).first().copied().unwrap_or(0);
-        let w = self.weight(name, &[channels, inputs, kernel, kernel])?;
+        let w = self.weight(name, &[channels, inputs, kernel_h, kernel_w])?;
+        self.apply(op, &[x, w])
+    }
+
+    pub(crate) fn depthwise_conv(
+        &mut self,
+        name: &str,
+        x: Value,
+        [kernel_h, kernel_w]: [usize; 2],
+        op: DepthwiseConv,
+    ) -> Result<Value> {
+        let channels = self.sample(x).first().copied().unwrap_or(0);
+        let w = self.weight(name, &[channels, 1, kernel_h, kernel_w])?;
         self.apply(op, &[x, w])
     }
 

@@ -1,10 +1,11 @@
 //! Learners: networks built from data, with their parameters apart.
 
+mod assemble;
 pub(crate) mod builder;
 mod layers;
 mod params;
 
-pub use layers::Layer;
+pub use layers::{Layer, PerAxis};
 pub use params::{Init, Layout, Params, Slot};
 
 use crate::cpu::{by_dtype, map, zip};
@@ -57,7 +58,7 @@ impl Network {
             let mut net = NetworkBuilder::new(means);
             let x = net.input(&image.dims());
             let targets = net.input(&[classes]);
-            let logits = layers::build(&mut net, layers, x, classes)?;
+            let logits = assemble::assemble(&mut net, layers, x, classes)?;
             let log_p = net.apply(LogSoftmax, &[logits])?;
             let loss = net.apply(CrossEntropy, &[log_p, targets])?;
             Ok::<_, Error>((net.finish(loss), logits))
