@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use gtn_core::ops::{
-    ChannelMean, Conv2d, Kept, LeakyRelu, Linear, LogSoftmax, MaxPool, MeanNorm, Op, WeightNorm,
+    AvgPool, ChannelMean, Concat, Conv2d, DepthwiseConv, Kept, LeakyRelu, Linear, LogSoftmax,
+    MaxPool, MeanNorm, Op, Padding, Sum, WeightNorm,
 };
 use gtn_core::seed::{Seed, normal};
 use std::hint::black_box;
@@ -24,8 +25,14 @@ fn ops(criterion: &mut Criterion) {
     bench(criterion, "conv2d/64-128@32-2", &conv(2), &[&[BATCH, 64, 32, 32], &[128, 64, 3, 3]]);
 
     let map = [BATCH, 64, 28, 28];
-    let pool = MaxPool { kernel: 3, stride: 2, padding: 1 };
+    let pool = MaxPool { kernel: 3, stride: 2, padding: Padding::Each(1) };
     bench(criterion, "max_pool", &pool, &[&map]);
+    let pool = AvgPool { kernel: 3, stride: 1, padding: Padding::Same };
+    bench(criterion, "avg_pool", &pool, &[&map]);
+    let conv = DepthwiseConv { stride: 1, padding: [1; 2] };
+    bench(criterion, "depthwise_conv", &conv, &[&map, &[64, 1, 3, 3]]);
+    bench(criterion, "sum", &Sum, &[&map, &map, &map]);
+    bench(criterion, "concat", &Concat, &[&map, &map, &map]);
     bench(criterion, "channel_mean", &ChannelMean, &[&map]);
     bench(criterion, "mean_norm", &MeanNorm { slope: 0.1 }, &[&map, &[64], &[64]]);
     bench(criterion, "leaky_relu", &LeakyRelu { slope: 0.1 }, &[&map]);

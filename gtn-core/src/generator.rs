@@ -64,7 +64,7 @@ impl Generator {
         }
         let [hidden, deep, shallow] = widths;
         let conv = Conv2d { stride: 1, padding: [0; 2] };
-        let mut net = NetworkBuilder::new(Means::Batch);
+        let mut net = NetworkBuilder::new(Means::Batch, true);
         let x = net.input(&[noise + classes]);
 
         let x = net.linear("fc1", x, hidden)?;
@@ -79,13 +79,13 @@ impl Generator {
 
         let x = net.apply(Upsample { factor: 2 }, &[x])?;
         let x = net.apply(ReflectionPad { padding: 1 }, &[x])?;
-        let x = net.conv("conv1", x, shallow, 3, conv)?;
+        let x = net.conv("conv1", x, shallow, [3; 2], conv)?;
         let x = net.batch_norm("bn3", x)?;
         let x = net.leaky_relu(x, SLOPE)?;
 
         let x = net.apply(Upsample { factor: 2 }, &[x])?;
         let x = net.apply(ReflectionPad { padding: 1 }, &[x])?;
-        let x = net.conv("conv2", x, channels, 3, conv)?;
+        let x = net.conv("conv2", x, channels, [3; 2], conv)?;
         let x = net.bias("conv2", x)?;
         let x = net.apply(Tanh { scale: 2.0 }, &[x])?;
 

@@ -45,6 +45,9 @@ pub(crate) fn filled_with<T: Copy + Default + Send, R: Send>(
     (making.finish(), results)
 }
 
+/// Fills a part of each of two vectors.
+type FillTwo<'a, A, B> = dyn Fn(usize, &mut [A], &mut [B]) + Sync + 'a;
+
 /// As [`filled`], two vectors of as many parts at once. `lens` and `sizes` are those of the two.
 ///
 /// # Panics
@@ -52,7 +55,7 @@ pub(crate) fn filled_with<T: Copy + Default + Send, R: Send>(
 pub(crate) fn filled_two<A: Copy + Default + Send, B: Copy + Default + Send>(
     lens: (usize, usize),
     sizes: (usize, usize),
-    fill: &(dyn Fn(usize, &mut [A], &mut [B]) + Sync),
+    fill: &FillTwo<'_, A, B>,
 ) -> (Vec<A>, Vec<B>) {
     let (a, b) = (Making::new(lens.0, sizes.0), Making::new(lens.1, sizes.1));
     assert_eq!(a.parts(), b.parts(), "as many parts of one as of the other");

@@ -4,7 +4,8 @@ use super::params::{Init, Layout};
 use crate::Result;
 use crate::graph::{Graph, GraphBuilder, Value};
 use crate::ops::{
-    BatchNorm, Bias, ChannelMean, Conv2d, LeakyRelu, Linear, MeanNorm, Op, WeightNorm,
+    BatchNorm, Bias, ChannelMean, Conv2d, DepthwiseConv, LeakyRelu, Linear, MeanNorm, Op,
+    WeightNorm,
 };
 use std::sync::Arc;
 
@@ -36,7 +37,9 @@ pub(crate) struct NetworkBuilder {
     params: Layout,
     running: Layout,
     batch_means: Vec<Value>,
+    rectified: Vec<Value>,
     means: Means,
+    weight_norm: bool,
 }
 
 /// What [`NetworkBuilder::finish`] returns.
@@ -47,17 +50,21 @@ pub(crate) struct Built {
     pub(crate) params: Arc<Layout>,
     pub(crate) running: Arc<Layout>,
     pub(crate) batch_means: Vec<Value>,
+    /// The outputs of the rectifiers.
+    pub(crate) rectified: Vec<Value>,
 }
 
 impl NetworkBuilder {
-    pub(crate) fn new(means: Means) -> Self {
+    pub(crate) fn new(means: Means, weight_norm: bool) -> Self {
         Self {
             graph: GraphBuilder::new(),
             leaves: Vec::new(),
             params: Layout::default(),
             running: Layout::default(),
             batch_means: Vec::new(),
+            rectified: Vec::new(),
             means,
+            weight_norm,
         }
     }
 
@@ -82,12 +89,16 @@ impl NetworkBuilder {
         Ok(self.graph.leaf(shape))
     }
 
-    /// A weight-normalized weight. Directions start evenly from ±1/√fan-in and lengths at their
-    /// norms. Larger ones slow the learner down: a direction turns by its gradient over its length squared.
+    /// A weight, which starts evenly from ±1/√fan-in: normalized, as directions and lengths, or as
+    /// it is. Larger directions would slow the learner down: one turns by its gradient over its
+    /// length squared.
     fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
         let fan_in: usize = shape[1..].iter().product();
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         let v = self.param(format!("{name}.weight"), shape, Init::Uniform { bound })?;
+        if !self.weight_norm {
+            return Ok(v);
+        }
         let g = self.param(format!("{name}.g"), &shape[..1], Init::RowNorms)?;
         self.apply(WeightNorm, &[v, g])
     }
@@ -97,12 +108,24 @@ impl NetworkBuilder {
         name: &str,
         x: Value,
         channels: usize,
-        kernel: usize,
+        [kernel_h, kernel_w]: [usize; 2],
         op: Conv2d,
     ) -> Result<Value> {
         // A value that is no feature map is refused by the operation itself.
         let inputs = self.sample(x).first().copied().unwrap_or(0);
-        let w = self.weight(name, &[channels, inputs, kernel, kernel])?;
+        let w = self.weight(name, &[channels, inputs, kernel_h, kernel_w])?;
+        self.apply(op, &[x, w])
+    }
+
+    pub(crate) fn depthwise_conv(
+        &mut self,
+        name: &str,
+        x: Value,
+        [kernel_h, kernel_w]: [usize; 2],
+        op: DepthwiseConv,
+    ) -> Result<Value> {
+        let channels = self.sample(x).first().copied().unwrap_or(0);
+        let w = self.weight(name, &[channels, 1, kernel_h, kernel_w])?;
         self.apply(op, &[x, w])
     }
 
@@ -134,7 +157,11 @@ impl NetworkBuilder {
                 self.graph.leaf(&[channels])
             }
         };
-        self.apply(MeanNorm { slope }, &[x, mean, bias])
+        let y = self.apply(MeanNorm { slope }, &[x, mean, bias])?;
+        if slope != 1.0 {
+            self.rectified.push(y);
+        }
+        Ok(y)
     }
 
     pub(crate) fn batch_norm(&mut self, name: &str, x: Value) -> Result<Value> {
@@ -145,7 +172,9 @@ impl NetworkBuilder {
     }
 
     pub(crate) fn leaky_relu(&mut self, x: Value, slope: f64) -> Result<Value> {
-        self.apply(LeakyRelu { slope }, &[x])
+        let y = self.apply(LeakyRelu { slope }, &[x])?;
+        self.rectified.push(y);
+        Ok(y)
     }
 
     pub(crate) fn finish(self, output: Value) -> Built {
@@ -155,6 +184,7 @@ impl NetworkBuilder {
             params: Arc::new(self.params),
             running: Arc::new(self.running),
             batch_means: self.batch_means,
+            rectified: self.rectified,
         }
     }
 }

@@ -1,14 +1,41 @@
 //! A network described by data: what a learner's TOML holds.
 
-use super::builder::NetworkBuilder;
-use crate::graph::Value;
-use crate::ops::{Conv2d, GlobalAvgPool, MaxPool, Reshape};
-use crate::{Error, Result};
+use crate::ops::Padding;
 use serde::{Deserialize, Serialize};
 
-/// One layer. Layers follow each other: each takes the output of the one before.
+/// One layer. Layers follow each other: each takes the output of the one before, the current
+/// value.
 ///
-/// Every convolution and linear layer is weight-normalized.
+/// A network with branches is such a list, too: [`Layer::Mark`] gives the current value a name,
+/// [`Layer::Take`] goes back to a named value to start a branch there, and [`Layer::Sum`] and
+/// [`Layer::Concat`] are where branches meet. A block whose input is added to its output:
+///
+/// ```
+/// use gtn_core::data::ImageShape;
+/// use gtn_core::learner::{LearnerFamily, LearnerSpec};
+/// use gtn_core::seed::Seed;
+///
+/// let learner: LearnerSpec = toml::from_str(
+///     "preset = 'custom'
+///      layers = [
+///          { op = 'conv', name = 'stem', channels = 8, kernel = 3, padding = 1 },
+///          { op = 'mark', value = 'stem' },
+///          { op = 'mean_norm', name = 'norm' },
+///          { op = 'leaky_relu', slope = 0.1 },
+///          { op = 'conv', name = 'wide', channels = 8, kernel = [1, 7], padding = [0, 3] },
+///          { op = 'mark', value = 'block' },
+///          { op = 'sum', of = ['stem', 'block'] },
+///          { op = 'global_avg_pool' },
+///          { op = 'classifier', name = 'fc' },
+///      ]",
+/// )?;
+/// let image = ImageShape { channels: 1, height: 8, width: 8 };
+/// let network = learner.network(Seed(0), image, 10)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Every convolution and linear layer is weight-normalized, unless [`super::Normalization`] says
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
@@ -18,24 +45,53 @@ pub enum Layer {
         name: String,
         /// Output channels.
         channels: usize,
-        /// Side of the square kernel.
-        kernel: usize,
+        /// Height and width of the kernel.
+        kernel: PerAxis,
         /// Pixels from one output to the next.
         #[serde(default = "one")]
         stride: usize,
-        /// Zeros added on each side.
+        /// Zeros added above and below, and on the left and the right.
         #[serde(default)]
-        padding: usize,
+        padding: PerAxis,
+    },
+    /// Convolution of each channel by itself, without bias.
+    DepthwiseConv {
+        /// Prefix of its parameters' names.
+        name: String,
+        /// Height and width of the kernel.
+        kernel: PerAxis,
+        /// Pixels from one output to the next.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Zeros added above and below, and on the left and the right.
+        #[serde(default)]
+        padding: PerAxis,
     },
     /// Max-pooling.
     MaxPool {
+        /// Side of the square window, 1 to 16.
+        kernel: usize,
+        /// Pixels from one window to the next.
+        stride: usize,
+        /// Pixels around the image; they never win.
+        #[serde(default)]
+        padding: Padding,
+    },
+    /// Average-pooling.
+    AvgPool {
         /// Side of the square window.
         kernel: usize,
         /// Pixels from one window to the next.
         stride: usize,
-        /// Pixels added on each side, at most half the window.
+        /// Pixels around the image; they do not count.
         #[serde(default)]
-        padding: usize,
+        padding: Padding,
+    },
+    /// Zeros: a branch that is not there.
+    Zeroize {
+        /// Pixels from one output to the next.
+        #[serde(default = "one")]
+        stride: usize,
     },
     /// Mean-only batch norm with a learned bias.
     MeanNorm {
@@ -62,87 +118,67 @@ pub enum Layer {
         /// Prefix of its parameters' names.
         name: String,
     },
+    /// Gives the current value a name, and leaves it the current one.
+    Mark {
+        /// The name, which no value before has.
+        value: String,
+    },
+    /// Makes a named value the current one.
+    Take {
+        /// Its name.
+        value: String,
+    },
+    /// Makes the sum of named values the current value. They have one shape.
+    Sum {
+        /// Their names, at least one.
+        of: Vec<String>,
+    },
+    /// Makes the current value of the channels of named values, in order. They have one height and
+    /// width.
+    Concat {
+        /// Their names, at least one.
+        of: Vec<String>,
+    },
+}
+
+/// A number for both axes, or `[height, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PerAxis {
+    /// The same for both.
+    Both(usize),
+    /// Height first.
+    Each([usize; 2]),
+}
+
+impl PerAxis {
+    /// Height and width.
+    pub fn axes(self) -> [usize; 2] {
+        match self {
+            Self::Both(both) => [both; 2],
+            Self::Each(axes) => axes,
+        }
+    }
+}
+
+impl Default for PerAxis {
+    fn default() -> Self {
+        Self::Both(0)
+    }
+}
+
+impl From<usize> for PerAxis {
+    fn from(both: usize) -> Self {
+        Self::Both(both)
+    }
+}
+
+impl From<[usize; 2]> for PerAxis {
+    fn from(axes: [usize; 2]) -> Self {
+        Self::Each(axes)
+    }
 }
 
 fn one() -> usize {
     1
-}
-
-/// Lays `layers` over `x`; the result is the logits `(batch, classes)`.
-pub(super) fn build(
-    net: &mut NetworkBuilder,
-    layers: &[Layer],
-    mut x: Value,
-    classes: usize,
-) -> Result<Value> {
-    match layers.split_last() {
-        Some((Layer::Classifier { .. }, before))
-            if !before.iter().any(|l| matches!(l, Layer::Classifier { .. })) => {}
-        _ => {
-            return Err(Error::spec(
-                "a learner's last layer, and no other, must be a `classifier`",
-            ));
-        }
-    }
-    let mut left = layers;
-    while let [layer, after @ ..] = left {
-        let built = match (layer, after) {
-            // Two layers, one operation.
-            (Layer::MeanNorm { name }, [Layer::LeakyRelu { slope }, after @ ..]) => {
-                left = after;
-                valid_slope(*slope).and_then(|slope| net.mean_norm(name, x, slope))
-            }
-            _ => {
-                left = after;
-                build_one(net, layer, x, classes)
-            }
-        };
-        let number = layers.len() - after.len();
-        x = built.map_err(|e| Error::spec(format!("layer {number} of the learner: {e}")))?;
-    }
-    Ok(x)
-}
-
-fn build_one(net: &mut NetworkBuilder, layer: &Layer, x: Value, classes: usize) -> Result<Value> {
-    match *layer {
-        Layer::Conv { ref name, channels, kernel, stride, padding } => {
-            positive("channels", channels)?;
-            net.conv(name, x, channels, kernel, Conv2d { stride, padding: [padding; 2] })
-        }
-        Layer::MaxPool { kernel, stride, padding } => {
-            net.apply(MaxPool { kernel, stride, padding }, &[x])
-        }
-        Layer::MeanNorm { ref name } => net.mean_norm(name, x, 1.0),
-        Layer::LeakyRelu { slope } => net.leaky_relu(x, valid_slope(slope)?),
-        Layer::GlobalAvgPool => net.apply(GlobalAvgPool, &[x]),
-        Layer::Linear { ref name, features } => {
-            positive("features", features)?;
-            let x = flatten(net, x)?;
-            net.linear(name, x, features)
-        }
-        Layer::Classifier { ref name } => {
-            let x = flatten(net, x)?;
-            let x = net.linear(name, x, classes)?;
-            net.bias(name, x)
-        }
-    }
-}
-
-fn valid_slope(slope: f64) -> Result<f64> {
-    if slope > 0.0 && slope.is_finite() {
-        return Ok(slope);
-    }
-    Err(Error::spec(format!("the slope of a leaky ReLU must be above 0, found {slope}")))
-}
-
-fn positive(what: &str, value: usize) -> Result<()> {
-    if value == 0 { Err(Error::spec(format!("{what} must be at least 1"))) } else { Ok(()) }
-}
-
-fn flatten(net: &mut NetworkBuilder, x: Value) -> Result<Value> {
-    let elements = net.sample(x).iter().product();
-    if net.sample(x).len() == 1 {
-        return Ok(x);
-    }
-    net.apply(Reshape { sample: vec![elements] }, &[x])
 }

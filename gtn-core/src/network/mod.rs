@@ -1,10 +1,12 @@
 //! Learners: networks built from data, with their parameters apart.
 
+mod assemble;
 pub(crate) mod builder;
 mod layers;
 mod params;
+mod probe;
 
-pub use layers::Layer;
+pub use layers::{Layer, PerAxis};
 pub use params::{Init, Layout, Params, Slot};
 
 use crate::cpu::{by_dtype, map, zip};
@@ -14,7 +16,27 @@ use crate::ops::{CrossEntropy, LogSoftmax};
 use crate::{Error, Result};
 use builder::{Leaf, Means, NetworkBuilder};
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// How a network's layers are normalized.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Normalization {
+    /// Share `m` of the old running mean in the new one, at least 0 and below 1:
+    /// `running ← m·running + (1 − m)·batch mean`.
+    pub norm_momentum: f64,
+    /// Whether convolutions and linear layers learn directions and lengths (`NAME.weight` and
+    /// `NAME.g`; Salimans & Kingma, arXiv 1602.07868) or their weights as they are (`NAME.weight`
+    /// alone). Both start at the same weights.
+    pub weight_norm: bool,
+}
+
+impl Default for Normalization {
+    fn default() -> Self {
+        Self { norm_momentum: 0.0, weight_norm: true }
+    }
+}
 
 /// A learner's architecture, built for one image shape and number of classes.
 ///
@@ -28,6 +50,7 @@ pub struct Network {
     learn: Graph,
     learn_leaves: Vec<Leaf>,
     batch_means: Vec<Value>,
+    rectified: Vec<Value>,
     /// The loss while being judged: norms use the running means.
     judge: Graph,
     judge_leaves: Vec<Leaf>,
@@ -37,27 +60,25 @@ pub struct Network {
 impl Network {
     /// Builds a network from its layers.
     ///
-    /// `norm_momentum` (0 ≤ m < 1) is the share of the old running mean in
-    /// the new one: `running ← m·running + (1 − m)·batch mean`.
-    ///
     /// # Errors
-    /// [`Error::Spec`] that names the layer that does not fit.
+    /// [`Error::Spec`] that names the layer that does not fit, or when `norm_momentum` is out of range.
     pub fn new(
         layers: &[Layer],
         image: ImageShape,
         classes: usize,
-        norm_momentum: f64,
+        normalization: Normalization,
     ) -> Result<Self> {
+        let Normalization { norm_momentum, weight_norm } = normalization;
         if !(0.0..1.0).contains(&norm_momentum) {
             return Err(Error::spec(format!(
                 "norm_momentum must be at least 0 and below 1, found {norm_momentum}"
             )));
         }
         let build = |means| {
-            let mut net = NetworkBuilder::new(means);
+            let mut net = NetworkBuilder::new(means, weight_norm);
             let x = net.input(&image.dims());
             let targets = net.input(&[classes]);
-            let logits = layers::build(&mut net, layers, x, classes)?;
+            let logits = assemble::assemble(&mut net, layers, x, classes)?;
             let log_p = net.apply(LogSoftmax, &[logits])?;
             let loss = net.apply(CrossEntropy, &[log_p, targets])?;
             Ok::<_, Error>((net.finish(loss), logits))
@@ -71,6 +92,7 @@ impl Network {
             learn: learn.graph,
             learn_leaves: learn.leaves,
             batch_means: learn.batch_means,
+            rectified: learn.rectified,
             logits: judge.graph.with_output(logits),
             judge: judge.graph,
             judge_leaves: judge.leaves,
@@ -94,9 +116,7 @@ impl Network {
 
     /// The logits `(batch, classes)` of images, judged with the running means.
     pub fn logits(&self, params: &Params, running: &Params, images: &Tensor) -> Result<Tensor> {
-        // The targets do not reach the logits.
-        let none = Tensor::zeros(0, images.dtype(), images.device())?;
-        let inputs = [images.clone(), none];
+        let inputs = without_targets(images)?;
         self.logits.infer(&leaves(&self.judge_leaves, &inputs, params, Some(running))?)
     }
 
@@ -242,6 +262,11 @@ pub struct Curvature {
     pub targets: Option<Tensor>,
 }
 
+/// A network's inputs where the targets are not needed: up to the logits.
+fn without_targets(images: &Tensor) -> Result<[Tensor; 2]> {
+    Ok([images.clone(), Tensor::zeros(0, images.dtype(), images.device())?])
+}
+
 fn param(leaf: Leaf) -> Option<usize> {
     match leaf {
         Leaf::Param(i) => Some(i),
@@ -294,4 +319,32 @@ pub(crate) fn gather(
         }
     }
     Params::gather(layout, &parts, like.flat().dtype(), like.flat().device())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::{LearnerFamily, LearnerSpec};
+    use crate::seed::{Seed, normal};
+
+    #[test]
+    fn without_weight_norm_a_learner_starts_at_the_same_weights() {
+        let image = ImageShape { channels: 1, height: 8, width: 8 };
+        let images = normal(&[5, 1, 8, 8], DType::F64, &Device::Cpu, &mut Seed(2).rng()).unwrap();
+        let logits = |weight_norm| {
+            let mut spec: LearnerSpec = "conv2_fc:4,5,6".parse().unwrap();
+            spec.normalization.weight_norm = weight_norm;
+            let network = spec.network(Seed(0), image, 3).unwrap();
+            let lengths = network.params().slots().iter().any(|slot| slot.name.ends_with(".g"));
+            assert_eq!(lengths, weight_norm);
+            let layout = network.params();
+            let params =
+                Params::init(layout, DType::F64, &Device::Cpu, &mut Seed(1).rng()).unwrap();
+            let running = network.fresh_running(DType::F64, &Device::Cpu).unwrap();
+            network.logits(&params, &running, &images).unwrap()
+        };
+        let gap = (logits(true) - logits(false)).unwrap().abs().unwrap().max_all().unwrap();
+        // Lengths are computed in f32.
+        assert!(gap.to_scalar::<f64>().unwrap() < 1e-5);
+    }
 }

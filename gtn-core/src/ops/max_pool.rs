@@ -1,5 +1,6 @@
 //! Maximum over a sliding window.
 
+use super::window::{Padding, Window};
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
 use crate::cpu::{self, Float, by_dtype, channels_first, channels_last, parallel, vectorize, view};
 use crate::{Error, Result};
@@ -13,49 +14,45 @@ pub struct MaxPool {
     pub kernel: usize,
     /// Pixels from one window to the next.
     pub stride: usize,
-    /// Pixels added on each side, at most half the window.
-    pub padding: usize,
+    /// Pixels around the image.
+    pub padding: Padding,
 }
 
+/// Places of a window are counted in a byte.
+const LARGEST: usize = 16;
+
 impl MaxPool {
-    fn output(&self, size: usize) -> Result<usize> {
+    fn window(&self) -> Result<Window> {
         let Self { kernel, stride, padding } = *self;
-        if kernel == 0
-            || kernel > 16
-            || stride == 0
-            || padding > kernel / 2
-            || size + 2 * padding < kernel
-        {
+        if kernel > LARGEST {
             return Err(Error::shape(
                 "max_pool",
-                format!(
-                    "window {kernel} with stride {stride} and padding {padding} does not fit {size} pixels"
-                ),
+                format!("kernel must be at most {LARGEST}, found {kernel}"),
             ));
         }
-        Ok((size + 2 * padding - kernel) / stride + 1)
+        Ok(Window { op: "max_pool", kernel, stride, padding })
     }
 
-    /// The places of output (`oy`, `ox`)'s window that are inside the image, in
-    /// reading order: number and pixel of each.
-    fn places(
-        &self,
-        (oy, ox): (usize, usize),
-        (height, width): (usize, usize),
-    ) -> Vec<(u8, usize)> {
-        let places = (0..self.kernel * self.kernel).filter_map(|place| {
-            let y = oy * self.stride + place / self.kernel;
-            let x = ox * self.stride + place % self.kernel;
-            let inside = (self.padding..self.padding + height).contains(&y)
-                && (self.padding..self.padding + width).contains(&x);
-            inside.then(|| (place as u8, (y - self.padding) * width + x - self.padding))
-        });
-        places.collect()
+    fn output(&self, size: usize) -> Result<usize> {
+        self.window()?.outputs(size)
     }
 
-    /// [`MaxPool::places`] of every output of an image, in order.
-    fn windows(&self, size: (usize, usize), out: (usize, usize)) -> Vec<Vec<(u8, usize)>> {
-        (0..out.0 * out.1).map(|at| self.places((at / out.1, at % out.1), size)).collect()
+    /// For each output of an image, in order: the places of its window that are inside the
+    /// image, in reading order, by number and pixel.
+    fn windows(&self, (height, width): (usize, usize)) -> Result<Vec<Vec<(u8, usize)>>> {
+        let (down, across) = (self.window()?.sees(height)?, self.window()?.sees(width)?);
+        let places = |rows: &[(usize, usize)], columns: &[(usize, usize)]| {
+            let mut places = Vec::with_capacity(rows.len() * columns.len());
+            for &(row, y) in rows {
+                for &(column, x) in columns {
+                    places.push(((row * self.kernel + column) as u8, y * width + x));
+                }
+            }
+            places
+        };
+        let outputs =
+            down.iter().flat_map(|rows| across.iter().map(move |columns| (rows, columns)));
+        Ok(outputs.map(|(rows, columns)| places(rows, columns)).collect())
     }
 }
 
@@ -107,7 +104,7 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
     let (out_h, out_w) = (pool.output(height)?, pool.output(width)?);
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
-    let windows = pool.windows((height, width), (out_h, out_w));
+    let windows = pool.windows((height, width))?;
     let x = &*x;
     let (image, pooled) = (height * width * c, out_h * out_w * c);
     let (lens, sizes) = ((batch * pooled, batch * pooled), (pooled, pooled));
@@ -157,7 +154,7 @@ fn add_winners<T: Float>(sum: &mut [T], winner: &[u8], x: &[T], place: u8) {
 fn gather<T: Float>(pool: &MaxPool, winner: &Tensor, x: &Tensor) -> Result<Tensor> {
     let [_, c, height, width] = nchw("max_pool", x.dims())?;
     let [_, out_h, out_w, _] = nchw("max_pool", winner.dims())?;
-    let windows = pool.windows((height, width), (out_h, out_w));
+    let windows = pool.windows((height, width))?;
     let x = channels_last(x)?;
     let (x, winner_view) = (view::<T>(&x)?, view::<u8>(winner)?);
     let (x, winners) = (&*x, &*winner_view);
@@ -188,7 +185,7 @@ fn scatter<T: Float>(
 ) -> Result<Tensor> {
     let [batch, c, height, width] = nchw("max_pool", dims)?;
     let [_, out_h, out_w, _] = nchw("max_pool", winner.dims())?;
-    let windows = pool.windows((height, width), (out_h, out_w));
+    let windows = pool.windows((height, width))?;
     let gy = channels_last(gy)?;
     let (gy, winner) = (view::<T>(&gy)?, view::<u8>(winner)?);
     let (gy, winner) = (&*gy, &*winner);
@@ -216,6 +213,10 @@ mod tests {
     use crate::ops::check::{Case, check, distinct};
     use proptest::prelude::*;
 
+    fn paddings() -> impl Strategy<Value = Padding> {
+        prop_oneof![Just(Padding::Same), (0usize..3).prop_map(Padding::Each)]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -223,12 +224,12 @@ mod tests {
         fn matches_central_differences(
             batch in 1usize..3, channels in 1usize..4,
             (height, width) in (1usize..9, 1usize..9),
-            kernel in 1usize..4, stride in 1usize..4, padding in 0usize..2, seed: u64,
+            kernel in 1usize..5, stride in 1usize..4, padding in paddings(), seed: u64,
         ) {
-            prop_assume!(padding <= kernel / 2);
-            prop_assume!(height.min(width) + 2 * padding >= kernel);
+            let pool = MaxPool { kernel, stride, padding };
             let args = vec![distinct(&[batch, channels, height, width], seed)];
-            check(&MaxPool { kernel, stride, padding }, Case::smooth(args, seed))?;
+            prop_assume!(pool.shape(&[args[0].dims()]).is_ok());
+            check(&pool, Case::smooth(args, seed))?;
         }
     }
 
@@ -236,7 +237,7 @@ mod tests {
     fn the_first_of_equal_elements_wins() {
         let x =
             Tensor::ones((1, 1, 4, 4), candle_core::DType::F64, &candle_core::Device::Cpu).unwrap();
-        let pool = MaxPool { kernel: 3, stride: 2, padding: 1 };
+        let pool = MaxPool { kernel: 3, stride: 2, padding: Padding::Each(1) };
         let winner = &pool.forward(&[&x]).unwrap().aux[0];
         // Of each window, the first place inside the image.
         assert_eq!(winner.flatten_all().unwrap().to_vec1::<u8>().unwrap(), [4, 3, 1, 0]);

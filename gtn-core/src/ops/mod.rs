@@ -14,11 +14,14 @@
 //! Every operation is checked against central differences in f64 by
 //! [`check`](self), over random shapes.
 
+mod avg_pool;
 mod batch_norm;
 mod bias;
 mod channel_mean;
+mod concat;
 mod conv2d;
 mod cross_entropy;
+mod depthwise_conv;
 mod global_avg_pool;
 mod leaky_relu;
 mod linear;
@@ -27,18 +30,24 @@ mod max_pool;
 mod mean_norm;
 mod reflection_pad;
 mod reshape;
+mod sum;
 mod tanh;
 mod upsample;
 mod weight_norm;
+mod window;
+mod zeroize;
 
 #[cfg(test)]
 pub(crate) mod check;
 
+pub use avg_pool::AvgPool;
 pub use batch_norm::BatchNorm;
 pub use bias::Bias;
 pub use channel_mean::ChannelMean;
+pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use cross_entropy::CrossEntropy;
+pub use depthwise_conv::DepthwiseConv;
 pub use global_avg_pool::GlobalAvgPool;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
@@ -47,9 +56,12 @@ pub use max_pool::MaxPool;
 pub use mean_norm::MeanNorm;
 pub use reflection_pad::ReflectionPad;
 pub use reshape::Reshape;
+pub use sum::Sum;
 pub use tanh::Tanh;
 pub use upsample::Upsample;
 pub use weight_norm::WeightNorm;
+pub use window::Padding;
+pub use zeroize::Zeroize;
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -93,6 +105,12 @@ pub trait Op: Debug + Send + Sync {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>>;
+
+    /// Multiply-adds of a forward pass over arguments of these shapes, as far as weights are
+    /// multiplied: what costs next to nothing beside that counts as nothing.
+    fn multiply_adds(&self, _args: &[&[usize]]) -> u64 {
+        0
+    }
 }
 
 /// What [`Op::forward`] returns.

@@ -2,6 +2,7 @@
 
 use super::Conv2d;
 use crate::ops::nchw;
+use crate::ops::window::outputs;
 use crate::{Error, Result};
 
 /// Sizes of images, kernel and outputs.
@@ -32,17 +33,7 @@ impl Geometry {
             ));
         }
         let Conv2d { stride, padding } = op;
-        let out = |size: usize, kernel: usize, padding: usize| match (size + 2 * padding)
-            .checked_sub(kernel)
-        {
-            Some(free) if kernel > 0 && stride > 0 => Ok(free / stride + 1),
-            _ => Err(Error::shape(
-                "conv",
-                format!(
-                    "kernel {kernel} with stride {stride} and padding {padding} does not fit {size} pixels"
-                ),
-            )),
-        };
+        let out = |size, kernel, padding| outputs("conv", size, kernel, stride, [padding; 2]);
         Ok(Self {
             batch,
             channels,
