@@ -62,6 +62,13 @@ pub enum Activations {
     },
 }
 
+impl Default for Activations {
+    /// Kept within 1 GiB.
+    fn default() -> Self {
+        Self::KeepWithin { bytes: 1 << 30 }
+    }
+}
+
 /// A learner after its training.
 #[derive(Debug, Clone)]
 pub struct Taught {

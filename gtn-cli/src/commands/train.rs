@@ -28,9 +28,6 @@ use std::path::{Path, PathBuf};
 /// Validation looks at no more images than this.
 const VALIDATION_IMAGES: usize = 2_000;
 
-/// Memory for activations that would otherwise be computed twice.
-const ACTIVATIONS: Activations = Activations::KeepWithin { bytes: 1 << 30 };
-
 /// Trains a teacher as the command line says.
 ///
 /// # Errors
@@ -176,7 +173,8 @@ impl Session {
         } else {
             Trainer::new(&config.recipe, image, classes, device)?
         };
-        let trainer = trainer.with_activations(ACTIVATIONS);
+        let bytes = config.run.keep_activations << 20;
+        let trainer = trainer.with_activations(Activations::KeepWithin { bytes });
         let validation = match dataset.validation() {
             none if none.is_empty() => None,
             some => Some(Judged::new(some, "validation", classes, VALIDATION_IMAGES, device)?),

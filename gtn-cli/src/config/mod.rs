@@ -32,7 +32,7 @@ pub struct RunConfig {
     pub recipe: Recipe<Learner>,
     /// The real data.
     pub data: DataConfig,
-    /// When to look and when to save.
+    /// When to look, when to save, and how much memory to take.
     pub run: Schedule,
 }
 
@@ -58,7 +58,7 @@ impl Default for DataConfig {
     }
 }
 
-/// How often a run looks at itself, in meta-iterations.
+/// How often a run looks at itself, in meta-iterations, and its memory. The teacher does not depend on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Schedule {
@@ -68,11 +68,14 @@ pub struct Schedule {
     /// last iteration always having one; a tenth of the run if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<usize>,
+    /// MiB of activations that are kept from the learner's training for the way back; what does not
+    /// fit is computed again. 0: all of it.
+    pub keep_activations: usize,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { checkpoint_every: 10, validate_every: None }
+        Self { checkpoint_every: 10, validate_every: None, keep_activations: 1024 }
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Trace {
     /// The adjoint of each node's output, where its operation asked for it:
     /// filled in by [`Graph::backward_keeping`].
     adjoints: Vec<Option<Tensor>>,
+    /// The nodes from whose adjoint that of their argument is computed again.
+    restoring: Vec<bool>,
 }
 
 impl Trace {
@@ -59,7 +61,13 @@ impl Graph {
             self.run(leaves, &values, |op, args, forward| kept.push(Kept::new(op, args, forward)))?;
         let observed = values.split_off(1);
         let output = values.remove(0);
-        Ok(Trace { output, observed, adjoints: vec![None; kept.len()], kept })
+        Ok(Trace {
+            output,
+            observed,
+            adjoints: vec![None; kept.len()],
+            restoring: vec![false; kept.len()],
+            kept,
+        })
     }
 
     /// Computes the output only.
@@ -143,12 +151,39 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate() {
             needed.push(keeps(i) || node.args.iter().any(|a| needed[self.index(*a)]));
         }
+        let restored = self.restored(seeds);
+        let mut restoring = vec![false; self.nodes.len()];
+        for (i, restored) in restored.iter().enumerate() {
+            if let (true, &Some(by)) = (keeps(i), restored) {
+                restoring[by] = true;
+            }
+        }
         let mut kept = vec![None; self.nodes.len()];
         let adjoints = self.walk_back(trace, seeds, wants, &needed, |i, gy| {
-            kept[i] = keeps(i).then_some(gy);
+            let keeps = restoring[i] || (keeps(i) && restored[i].is_none());
+            kept[i] = keeps.then_some(gy);
         })?;
         trace.adjoints = kept;
+        trace.restoring = restoring;
         Ok(adjoints)
+    }
+
+    /// For each node, the one from whose smaller adjoint its own can be had again
+    /// at little cost: the only one that uses it.
+    fn restored(&self, seeds: &[(Value, Tensor)]) -> Vec<Option<usize>> {
+        let mut users = vec![Vec::new(); self.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            node.args.iter().for_each(|arg| users[self.index(*arg)].push(i));
+        }
+        // What a seed adds to comes from more than the user.
+        seeds.iter().for_each(|(value, _)| users[self.index(*value)].clear());
+        let nodes = users[self.leaves..].iter();
+        nodes
+            .map(|users| match users[..] {
+                [user] if self.nodes[user].op.restores_adjoint() => Some(user),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Walks the nodes backward as far as the values `needed`, and hands each
@@ -209,6 +244,7 @@ impl Graph {
     ) -> Result<Vec<Option<Tensor>>> {
         let reach = self.reach(wants);
         let mut adjoints = self.seeded(seeds)?;
+        let mut restored = vec![None; self.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let wanted: Vec<bool> = node.args.iter().map(|a| reach[self.index(*a)]).collect();
             let dgy = adjoints[self.leaves + i].take();
@@ -217,8 +253,15 @@ impl Graph {
             }
             let args: Vec<Option<&Tensor>> =
                 node.args.iter().map(|a| tangents.0[self.index(*a)].as_ref()).collect();
-            let gy = match (&trace.adjoints[i], &dgy) {
-                (Some(gy), _) => gy.clone(),
+            let kept = restored[self.leaves + i].take().or_else(|| trace.adjoints[i].clone());
+            if let (true, Some(gy)) = (trace.restoring[i], &kept) {
+                let again = node.op.backward(&trace.kept[i], gy, &wanted)?;
+                for (arg, adjoint) in node.args.iter().zip(again) {
+                    restored[self.index(*arg)] = adjoint;
+                }
+            }
+            let gy = match (kept, &dgy) {
+                (Some(gy), _) => gy,
                 (None, None) => continue,
                 // Not on the way from the first seeds: its adjoint was zero.
                 (None, Some(dgy)) if node.op.keep().adjoint => dgy.zeros_like()?,

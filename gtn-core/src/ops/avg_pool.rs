@@ -46,6 +46,10 @@ impl Op for AvgPool {
         Keep::NOTHING
     }
 
+    fn restores_adjoint(&self) -> bool {
+        self.stride > 1
+    }
+
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         Ok(Forward::plain(by_dtype!(args[0], T => mean::<T>(self, args[0]))?))
     }

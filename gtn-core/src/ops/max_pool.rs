@@ -71,6 +71,10 @@ impl Op for MaxPool {
         Keep::NOTHING
     }
 
+    fn restores_adjoint(&self) -> bool {
+        self.stride > 1
+    }
+
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         by_dtype!(args[0], T => forward::<T>(self, args[0]))
     }

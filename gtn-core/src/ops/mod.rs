@@ -82,6 +82,12 @@ pub trait Op: Debug + Send + Sync {
     /// [`Error::Shape`] when the operation does not take such arguments.
     fn shape(&self, args: &[&[usize]]) -> Result<Vec<usize>>;
 
+    /// Whether [`Op::backward`] costs so little, and its argument is so much larger than the
+    /// output, that the argument's adjoint is computed again rather than kept.
+    fn restores_adjoint(&self) -> bool {
+        false
+    }
+
     /// What the other three functions need to find in [`Kept`].
     fn keep(&self) -> Keep;
 

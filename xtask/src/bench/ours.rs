@@ -13,9 +13,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What `gtn train` keeps.
-const ACTIVATIONS: Activations = Activations::KeepWithin { bytes: 1 << 30 };
-
 /// Do iterations of a case on demand, for `bench peer`.
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -63,7 +60,7 @@ fn meta(network: &Network, inputs: &Inputs) -> Result<Iteration> {
         &inputs.first,
         &mut teaching,
         &mut last,
-        ACTIVATIONS,
+        Activations::default(),
     )?;
     let ms = milliseconds(start.elapsed(), inputs.lessons.len());
 

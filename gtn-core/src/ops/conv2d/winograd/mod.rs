@@ -35,7 +35,7 @@ const SIDE: usize = 6;
 const PLACES: usize = SIDE * SIDE;
 
 /// Tiles in a block, about: enough rows for matrix products to run well.
-const TILES: usize = 32;
+const TILES: usize = 16;
 
 /// Bytes of transformed tiles that are in work at a time, about.
 const BYTES: usize = 8 << 20;
