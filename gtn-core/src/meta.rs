@@ -10,8 +10,9 @@
 
 use crate::cpu::add;
 use crate::data::Batch;
+use crate::graph::Trace;
 use crate::inner::{InnerOptimizer, Rates, State, StepAt};
-use crate::network::{Lesson, Network, Params};
+use crate::network::{Network, Params};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
@@ -101,7 +102,7 @@ struct Footprint {
     batch: Batch,
     rates: Rates,
     gradient: Option<Tensor>,
-    lesson: Option<Lesson>,
+    trace: Option<Trace>,
 }
 
 /// Trains a learner and differentiates the sum of its meta-losses through the training.
@@ -142,13 +143,14 @@ pub fn meta_gradient(
         };
         let before = std::mem::replace(&mut taught, next);
         let gradient = optimizer.keeps_gradient().then(|| lesson.gradient.flat().clone());
-        let kept = if budget > 0 { budget.checked_sub(lesson.bytes(&batch)) } else { None };
+        let bytes = lesson.trace.bytes(&batch.inputs());
+        let kept = if budget > 0 { budget.checked_sub(bytes) } else { None };
         budget = kept.unwrap_or(0);
         footprints.push(Footprint {
             params: before.params,
             running: before.running,
             state: std::mem::replace(&mut state, after),
-            lesson: kept.is_some().then_some(lesson),
+            trace: kept.is_some().then_some(lesson.trace),
             batch,
             rates,
             gradient,
@@ -183,14 +185,13 @@ pub fn meta_gradient(
         let update = optimizer.adjoint(at, &adjoint.params, &adjoint.state)?;
         let (before, means) =
             network.running_adjoints(&taught.running.with_flat(adjoint.running))?;
-        let lesson = match footprint.lesson {
-            Some(lesson) => lesson,
+        let trace = match footprint.trace {
+            Some(trace) => trace,
             None => network.retrace(&footprint.params, &footprint.batch)?,
         };
         let direction = taught.params.with_flat(update.gradient);
-        let curvature =
-            network.curvature(&lesson, &direction, &means, syllabus.learns_targets())?;
-        drop(lesson);
+        let curvature = network.curvature(&trace, &direction, &means, syllabus.learns_targets())?;
+        drop(trace);
         adjoint = Adjoint {
             params: add(&adjoint.params, curvature.params.flat())?,
             running: before.flat().clone(),

@@ -151,9 +151,9 @@ impl Network {
         self.lesson(params, batch, true, second_order)
     }
 
-    /// A lesson for [`Network::curvature`] alone: its gradient is left at zero.
-    pub(crate) fn retrace(&self, params: &Params, batch: &Batch) -> Result<Lesson> {
-        self.lesson(params, batch, false, true)
+    /// The trace of a lesson, for [`Network::curvature`] alone.
+    pub(crate) fn retrace(&self, params: &Params, batch: &Batch) -> Result<Trace> {
+        Ok(self.lesson(params, batch, false, true)?.trace)
     }
 
     fn lesson(
@@ -202,10 +202,10 @@ impl Network {
     }
 
     /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is
-    /// the loss of the learning step that `lesson` came from and `∇` is by the parameters.
+    /// the loss of the learning step that `trace` is of and `∇` is by the parameters.
     pub fn curvature(
         &self,
-        lesson: &Lesson,
+        trace: &Trace,
         direction: &Params,
         means: &Params,
         soft_labels: bool,
@@ -216,10 +216,10 @@ impl Network {
             .iter()
             .map(|leaf| param(*leaf).map(|i| directions[i].clone()))
             .collect();
-        let tangents = self.learn.tangent(&lesson.trace, &leaves)?;
+        let tangents = self.learn.tangent(trace, &leaves)?;
         let seeds: Vec<_> = self.batch_means.iter().copied().zip(means.tensors()?).collect();
         let wants = mask(&self.learn_leaves, |l| soft_labels || *l != Leaf::Input(1));
-        let mut adjoints = self.learn.backward_tangent(&lesson.trace, &tangents, &seeds, &wants)?;
+        let mut adjoints = self.learn.backward_tangent(trace, &tangents, &seeds, &wants)?;
         let params = gather(&self.params, &self.learn_leaves, &adjoints, param, direction)?;
         let mut input = |i: usize| {
             let at = self.learn_leaves.iter().position(|l| *l == Leaf::Input(i));
@@ -236,18 +236,14 @@ pub struct Lesson {
     pub gradient: Params,
     /// The means that the norms saw in this batch.
     pub means: Params,
-    trace: Trace,
+    /// What [`Network::curvature`] starts from.
+    pub trace: Trace,
 }
 
 impl Lesson {
     /// The loss, a scalar.
     pub fn loss(&self) -> &Tensor {
         self.trace.output()
-    }
-
-    /// Bytes held for the second-order passes, beyond those of `batch`.
-    pub fn bytes(&self, batch: &Batch) -> usize {
-        self.trace.bytes(&batch.inputs())
     }
 }
 
