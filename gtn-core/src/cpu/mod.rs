@@ -12,6 +12,8 @@ pub(crate) use columns::{
 };
 pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
 pub(crate) use product::{Rows, Segment, Strides, inner_products, product};
+#[cfg(test)]
+pub(crate) use simd::tests::with_every_width;
 pub(crate) use simd::{Lanes, Mask, dispatch};
 
 use crate::{Error, Result};

@@ -21,9 +21,10 @@ pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     pulp::Arch::new().dispatch(op)
 }
 
+/// How wide vectors may be.
 #[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, PartialEq)]
-enum Limit {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Limit {
     None,
     Avx2,
     Scalar,
@@ -32,6 +33,10 @@ enum Limit {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn limit() -> Limit {
+    #[cfg(test)]
+    if let Some(limit) = *tests::LIMIT.read().expect("no test panics while it holds the lock") {
+        return limit;
+    }
     static LIMIT: std::sync::OnceLock<Limit> = std::sync::OnceLock::new();
     *LIMIT.get_or_init(|| match std::env::var("GTN_SIMD").as_deref() {
         Ok("avx2") => Limit::Avx2,
@@ -199,3 +204,24 @@ impl_lanes!(
     mask_load_ptr_f64s,
     mask_store_ptr_f64s
 );
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Limit;
+    use std::sync::{Mutex, RwLock};
+
+    pub(super) static LIMIT: RwLock<Option<Limit>> = RwLock::new(None);
+
+    /// Runs `f` once for every width of vectors. Other tests may see the narrower
+    /// ones meanwhile: to them it makes no difference but in rounding.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn with_every_width(mut f: impl FnMut(Limit)) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+        for limit in [Limit::None, Limit::Avx2, Limit::Scalar] {
+            *LIMIT.write().expect("no test panics while it holds the lock") = Some(limit);
+            f(limit);
+        }
+        *LIMIT.write().expect("no test panics while it holds the lock") = None;
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Graph, Value};
 use crate::Result;
 use crate::cpu;
-use crate::ops::{Forward, Kept};
+use crate::ops::{Forward, Kept, Op};
 use candle_core::Tensor;
 
 /// What a forward pass leaves for the passes after it.
@@ -47,6 +47,28 @@ impl Trace {
 /// The tangents of a graph's values: what [`Graph::backward_tangent`] needs.
 #[derive(Debug)]
 pub struct Tangents(Vec<Option<Tensor>>);
+
+/// A span for what one operation does in a pass, at level TRACE: with the arguments' sizes
+/// and the multiply-adds of so many products. It costs nothing where nobody listens.
+fn span<'a>(
+    pass: &'static str,
+    op: &dyn Op,
+    args: impl Iterator<Item = &'a [usize]> + Clone,
+    products: usize,
+) -> tracing::Span {
+    tracing::trace_span!(
+        "op",
+        pass,
+        op = op.name(),
+        input = ?args.clone().next().unwrap_or(&[]),
+        multiply_adds = op.multiply_adds(&args.collect::<Vec<_>>()) * products as u64
+    )
+}
+
+/// The shapes of the arguments.
+fn dims(kept: &Kept) -> impl Iterator<Item = &[usize]> + Clone {
+    kept.arg_dims.iter().map(Vec::as_slice)
+}
 
 impl Graph {
     /// Computes every value, keeping for later passes what the operations ask
@@ -92,7 +114,7 @@ impl Graph {
         &self,
         leaves: &[Tensor],
         of: &[Value],
-        mut each: impl FnMut(&dyn crate::ops::Op, &[&Tensor], &Forward),
+        mut each: impl FnMut(&dyn Op, &[&Tensor], &Forward),
     ) -> Result<Vec<Tensor>> {
         assert_eq!(leaves.len(), self.leaves, "one tensor for each leaf");
         let mut last_use = vec![usize::MAX; self.len()];
@@ -111,7 +133,8 @@ impl Graph {
                 .iter()
                 .map(|a| values[self.index(*a)].as_ref().expect("dropped after its last use only"))
                 .collect();
-            let forward = node.op.forward(&args)?;
+            let span = span("forward", &*node.op, args.iter().map(|a| a.dims()), 1);
+            let forward = span.in_scope(|| node.op.forward(&args))?;
             each(&*node.op, &args, &forward);
             values.push(Some(forward.y));
             for arg in &node.args {
@@ -208,7 +231,10 @@ impl Graph {
                 })
                 .collect();
             if wanted.contains(&true) {
-                let shares = node.op.backward(&trace.kept[i], &gy, &wanted)?;
+                let kept = &trace.kept[i];
+                let products = wanted.iter().filter(|w| **w).count();
+                let span = span("backward", &*node.op, dims(kept), products);
+                let shares = span.in_scope(|| node.op.backward(kept, &gy, &wanted))?;
                 self.accumulate(&mut adjoints, &node.args, shares)?;
             }
             done(i, gy);
@@ -224,7 +250,9 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate() {
             let args: Vec<Option<&Tensor>> =
                 node.args.iter().map(|a| tangents[self.index(*a)].as_ref()).collect();
-            let tangent = node.op.tangent(&trace.kept[i], &args)?;
+            let kept = &trace.kept[i];
+            let span = span("tangent", &*node.op, dims(kept), args.iter().flatten().count());
+            let tangent = span.in_scope(|| node.op.tangent(kept, &args))?;
             tangents.push(tangent);
         }
         Ok(Tangents(tangents))
@@ -255,7 +283,9 @@ impl Graph {
                 node.args.iter().map(|a| tangents.0[self.index(*a)].as_ref()).collect();
             let kept = restored[self.leaves + i].take().or_else(|| trace.adjoints[i].clone());
             if let (true, Some(gy)) = (trace.restoring[i], &kept) {
-                let again = node.op.backward(&trace.kept[i], gy, &wanted)?;
+                let kept = &trace.kept[i];
+                let span = span("backward again", &*node.op, dims(kept), 0);
+                let again = span.in_scope(|| node.op.backward(kept, gy, &wanted))?;
                 for (arg, adjoint) in node.args.iter().zip(again) {
                     restored[self.index(*arg)] = adjoint;
                 }
@@ -268,8 +298,15 @@ impl Graph {
                 // An operation that did not ask for its adjoint does not look at it.
                 (None, Some(dgy)) => dgy.clone(),
             };
+            let (kept, dgy) = (&trace.kept[i], dgy.as_ref());
+            // By the product rule: each adjoint's tangent has a share of the output's, and one of each other argument's.
+            let products = (0..wanted.len()).filter(|&i| wanted[i]).map(|i| {
+                let others = args.iter().enumerate().filter(|(j, a)| *j != i && a.is_some());
+                usize::from(dgy.is_some()) + others.count()
+            });
+            let span = span("backward_tangent", &*node.op, dims(kept), products.sum());
             let shares =
-                node.op.backward_tangent(&trace.kept[i], &args, &gy, dgy.as_ref(), &wanted)?;
+                span.in_scope(|| node.op.backward_tangent(kept, &args, &gy, dgy, &wanted))?;
             self.accumulate(&mut adjoints, &node.args, shares)?;
         }
         adjoints.truncate(self.leaves);

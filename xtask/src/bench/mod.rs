@@ -4,6 +4,7 @@ mod case;
 mod compare;
 mod ours;
 mod peer;
+mod profile;
 mod venv;
 mod worker;
 
@@ -18,7 +19,8 @@ Examples:
   cargo xtask bench conv2d                   those whose name contains `conv2d`
   cargo xtask bench --save-baseline before   keep the timings under a name
   cargo xtask bench --baseline before        compare with them
-  cargo xtask bench peer                     compare with PyTorch";
+  cargo xtask bench peer                     compare with PyTorch
+  cargo xtask bench profile                  where the time of a step goes";
 
 /// Measure the speed of the operations and of whole meta-iterations.
 #[derive(clap::Args)]
@@ -35,6 +37,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Task {
     Peer(peer::Args),
+    Profile(profile::Args),
     #[command(hide = true)]
     Ours(ours::Args),
 }
@@ -43,6 +46,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     match args.task {
         None => criterion(&args.criterion),
         Some(Task::Peer(args)) => peer::run(&args),
+        Some(Task::Profile(args)) => profile::run(&args),
         Some(Task::Ours(args)) => ours::run(&args),
     }
 }

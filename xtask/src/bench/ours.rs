@@ -25,29 +25,33 @@ pub(super) struct Args {
     results: PathBuf,
 }
 
-type Results = HashMap<String, Tensor>;
+pub(super) type Results = HashMap<String, Tensor>;
 
 /// Milliseconds that a step took, and what came out.
-type Iteration = (f64, Results);
+pub(super) type Iteration = (f64, Results);
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let case = args.case;
     let network = case.network()?;
     let inputs = Inputs::load(case, &network, &args.inputs)?;
-    let iterate = || match case.task {
-        Task::Meta => meta(&network, &inputs),
-        Task::Plain => plain(&network, &inputs),
-    };
-    let (_, mut results) = iterate()?;
+    let (_, mut results) = iterate(case.task, &network, &inputs)?;
     println!("threads: {}", std::thread::available_parallelism()?);
     for line in std::io::stdin().lines() {
         line?;
-        let (ms, new) = iterate()?;
+        let (ms, new) = iterate(case.task, &network, &inputs)?;
         results = new;
         println!("{ms}");
     }
     candle_core::safetensors::save(&results, &args.results)
         .with_context(|| format!("the results could not be written to {}", args.results.display()))
+}
+
+/// One iteration: milliseconds a step, and what came out.
+pub(super) fn iterate(task: Task, network: &Network, inputs: &Inputs) -> Result<Iteration> {
+    match task {
+        Task::Meta => meta(network, inputs),
+        Task::Plain => plain(network, inputs),
+    }
 }
 
 fn meta(network: &Network, inputs: &Inputs) -> Result<Iteration> {

@@ -229,6 +229,82 @@ mod tests {
         }
     }
 
+    /// Everything that the op computes, for the product rule's terms too.
+    fn results(op: Conv2d, args: &[Tensor; 6]) -> Vec<Tensor> {
+        let [x, w, dx, dw, gy, dgy] = args;
+        let forward = op.forward(&[x, w]).unwrap();
+        let kept = Kept::new(&op, &[x, w], &forward);
+        let dargs = [Some(dx), Some(dw)];
+        let mut all = op.backward(&kept, gy, &[true; 2]).unwrap();
+        all.extend(op.backward_tangent(&kept, &dargs, gy, Some(dgy), &[true; 2]).unwrap());
+        all.extend([Some(forward.y), op.tangent(&kept, &dargs).unwrap()]);
+        all.into_iter().map(Option::unwrap).collect()
+    }
+
+    fn distance(a: &Tensor, b: &Tensor) -> f64 {
+        let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap();
+        let a = a.to_dtype(candle_core::DType::F64).unwrap();
+        (norm(&(a - b).unwrap()) / norm(b).max(f64::MIN_POSITIVE)).sqrt()
+    }
+
+    fn operands(op: Conv2d, x: [usize; 4], w: [usize; 4], seed: u64) -> [Tensor; 6] {
+        let y = op.shape(&[&x, &w]).unwrap();
+        let shapes: [&[usize]; 6] = [&x, &w, &x, &w, &y, &y];
+        std::array::from_fn(|i| uniform(shapes[i], seed ^ i as u64))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn single_precision_agrees_with_double_on_vectors_of_every_width(
+            batch in 1usize..4, channels in 1usize..40, out in 1usize..40,
+            (height, width) in (1usize..10, 1usize..10),
+            (kernel_h, kernel_w) in prop::sample::select(vec![(1, 1), (3, 3), (1, 3), (2, 5)]),
+            stride in 1usize..3, padding in [0usize..2, 0usize..3], seed: u64,
+        ) {
+            let op = Conv2d { stride, padding };
+            let (x, w) = ([batch, channels, height, width], [out, channels, kernel_h, kernel_w]);
+            prop_assume!(op.shape(&[&x, &w]).is_ok());
+            let args = operands(op, x, w, seed);
+            let expected = results(op, &args);
+            let single = args.map(|t| t.to_dtype(candle_core::DType::F32).unwrap());
+            crate::cpu::with_every_width(|limit| {
+                for (found, expected) in results(op, &single).iter().zip(&expected) {
+                    let gap = distance(found, expected);
+                    assert!(gap < 1e-5, "{limit:?}: {gap:e}");
+                }
+            });
+        }
+
+        #[test]
+        fn winograd_agrees_with_the_direct_way(
+            batch in 1usize..20, channels in 16usize..40, out in 16usize..40,
+            (height, width) in (1usize..12, 1usize..12), padding in [0usize..3, 0usize..3], seed: u64,
+        ) {
+            let op = Conv2d { stride: 1, padding };
+            let (x, w) = ([batch, channels, height, width], [out, channels, 3, 3]);
+            prop_assume!(op.shape(&[&x, &w]).is_ok());
+            let g = Geometry::new(op, &x, &w).unwrap();
+            prop_assume!(winograd::applies(&g));
+            let values = |shape: &[usize], seed| -> Vec<f64> {
+                uniform(shape, seed).flatten_all().unwrap().to_vec1().unwrap()
+            };
+            let (images, weights) = (values(&x, seed), values(&w, seed ^ 1));
+            let gy = values(&[g.batch * g.output()], seed ^ 2);
+            let close = |a: &[f64], b: &[f64]| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-10)
+            };
+            let terms = [(&images[..], &weights[..])];
+            prop_assert!(close(&winograd::forward(&g, &terms), &direct::forward(&g, &terms)));
+            let (input, weight) = ([(&gy[..], &weights[..])], [(&images[..], &gy[..])]);
+            let (of_images, of_weights) = winograd::backward(&g, &input, &weight);
+            prop_assert!(close(&of_images, &direct::input_gradient(&g, &input)));
+            prop_assert!(close(&of_weights, &direct::weight_gradient(&g, &weight)));
+        }
+    }
+
     #[test]
     fn forward_agrees_with_candle() {
         for channels in [4, 33] {
