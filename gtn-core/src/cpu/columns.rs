@@ -4,7 +4,8 @@
 //! for the machine's vectors, and `move`: what they capture is then in registers, where a reference
 //! might point into what they write.
 
-use super::{Float, channels_first, channels_last, parallel, tensor, vectorize, view};
+use super::parallel::{self, Making};
+use super::{Float, channels_first, channels_last, tensor, vectorize, view};
 use crate::Result;
 use candle_core::Tensor;
 
@@ -110,21 +111,29 @@ pub(crate) fn channelwise<T: Float, const N: usize, const M: usize>(
     f: impl Fn([T; N], [T; M]) -> T + Sync + Copy,
 ) -> Result<Tensor> {
     let columns = dims[1];
-    from_rows(
-        dims,
-        #[inline(always)]
-        move |row, out| {
-            let out = &mut out[..columns];
-            for_each_channel(
-                row,
-                columns,
-                maps,
-                vectors,
-                #[inline(always)]
-                |c, x, v| out[c] = f(x, v),
-            );
-        },
-    )
+    let making = Making::new(dims.iter().product(), ROWS * columns);
+    parallel::for_each(making.parts(), &|part| {
+        // SAFETY: the loop below writes every channel of every row.
+        let rows = unsafe { making.unwritten(part) };
+        vectorize(
+            #[inline(always)]
+            move || {
+                for (i, out) in rows.chunks_exact_mut(columns).enumerate() {
+                    for_each_channel(
+                        part * ROWS + i,
+                        columns,
+                        maps,
+                        vectors,
+                        #[inline(always)]
+                        |c, x, v| {
+                            out[c].write(f(x, v));
+                        },
+                    );
+                }
+            },
+        );
+    });
+    feature_map(making.finish(), dims)
 }
 
 /// As [`channelwise`], and the sum of each channel of the result.

@@ -11,7 +11,7 @@ pub(crate) use columns::{
     channel_sums, channelwise, channelwise_summed, everywhere, from_rows, sums_by_channel,
 };
 pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
-pub(crate) use product::{Rows, Segment, Strides, inner_products, product};
+pub(crate) use product::{Rows, Segment, Strides, inner_products, product, product_into};
 #[cfg(test)]
 pub(crate) use simd::tests::with_every_width;
 pub(crate) use simd::{Lanes, Mask, dispatch};
@@ -20,6 +20,7 @@ use crate::{Error, Result};
 use candle_core::{CpuStorage, DType, Device, Storage, StorageRef, Tensor, WithDType};
 use parallel::Making;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 
 /// Elements a task of an elementwise loop works on.
@@ -53,6 +54,15 @@ pub(crate) use by_dtype;
 /// The error of [`by_dtype`] for an element type that is neither f32 nor f64.
 pub(crate) fn unsupported(dtype: DType) -> Error {
     Error::spec(format!("tensors must be f32 or f64 here, found {dtype:?}"))
+}
+
+/// Memory as a place to write to.
+///
+/// # Safety
+/// Nothing uninitialized is written to it.
+pub(crate) unsafe fn unwritten<T>(data: &mut [T]) -> &mut [MaybeUninit<T>] {
+    // SAFETY: the layout is the same; the caller keeps what is initialized so.
+    unsafe { std::slice::from_raw_parts_mut(data.as_mut_ptr().cast(), data.len()) }
 }
 
 /// A tensor's elements in row-major order, borrowed from its storage.
@@ -114,7 +124,8 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
     assert!(slices.iter().all(|s| s.len() == len), "elementwise on tensors of different sizes");
     let outputs: [Making<T>; OUT] = std::array::from_fn(|_| Making::new(len, CHUNK));
     parallel::for_each(len.div_ceil(CHUNK), &|task| {
-        let out = outputs.each_ref().map(|out| out.part(task));
+        // SAFETY: the loop below writes every element.
+        let out = outputs.each_ref().map(|out| unsafe { out.unwritten(task) });
         let len = out[0].len();
         let inputs: [&[T]; IN] = slices.map(|s| &s[task * CHUNK..][..len]);
         vectorize(
@@ -127,7 +138,7 @@ pub(crate) fn elementwise<T: Float, const IN: usize, const OUT: usize>(
                     }
                     let values = f(values);
                     for k in 0..OUT {
-                        out[k][i] = values[k];
+                        out[k][i].write(values[k]);
                     }
                 }
             },

@@ -4,6 +4,7 @@
 //! Tasks are trait objects, so that rayon's machinery is compiled once and not for every loop.
 
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Runs `task` for every number below `count`.
@@ -140,14 +141,26 @@ impl<T: Send> Making<T> {
     where
         T: Copy + Default,
     {
+        // SAFETY: everything is written before anyone sees it.
+        let part = unsafe { self.unwritten(i) };
+        part.fill(MaybeUninit::new(T::default()));
+        // SAFETY: as it was just now; the layout is the same.
+        unsafe { std::slice::from_raw_parts_mut(part.as_mut_ptr().cast(), part.len()) }
+    }
+
+    /// Part `i`, to be written.
+    ///
+    /// # Safety
+    /// Every element of it is written.
+    ///
+    /// # Panics
+    /// When the part is taken for the second time.
+    #[expect(clippy::mut_from_ref, reason = "a part is borrowed once: taking it again panics")]
+    pub(crate) unsafe fn unwritten(&self, i: usize) -> &mut [MaybeUninit<T>] {
         let (start, len) = self.take(i);
-        for at in 0..len {
-            // SAFETY: the part lies in the vector's memory and was taken by this call alone.
-            unsafe { start.add(at).write(T::default()) };
-        }
         self.written.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above, and it is initialized now.
-        unsafe { std::slice::from_raw_parts_mut(start, len) }
+        // SAFETY: the part lies in the vector's memory and was taken by this call alone.
+        unsafe { std::slice::from_raw_parts_mut(start.cast(), len) }
     }
 
     /// Writes element `i` of a vector with parts of one element.

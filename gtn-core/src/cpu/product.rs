@@ -7,7 +7,9 @@
 //! multiply-add units as long as a tile's rows of `b` are in the second-level cache.
 
 use super::simd::{Lanes, Mask, dispatch};
+use super::unwritten;
 use pulp::{Simd, WithSimd};
+use std::mem::MaybeUninit;
 
 /// One term of a sum of products: `count` products along the inner index.
 #[derive(Clone, Copy)]
@@ -50,14 +52,30 @@ pub(crate) fn product<T: Lanes>(
     out: &mut [T],
     accumulate: bool,
 ) {
+    // SAFETY: only numbers are written to it.
+    let out = unsafe { unwritten(out) };
     dispatch(Product { size, strides, segments, out, accumulate });
+}
+
+/// `out[rows × columns] = Σ segments`, every element of it written.
+///
+/// # Panics
+/// As [`product`].
+pub(crate) fn product_into<T: Lanes>(
+    size: (usize, usize),
+    strides: Strides,
+    segments: &[Segment<'_, T>],
+    out: &mut [MaybeUninit<T>],
+) {
+    dispatch(Product { size, strides, segments, out, accumulate: false });
 }
 
 struct Product<'a, T> {
     size: (usize, usize),
     strides: Strides,
     segments: &'a [Segment<'a, T>],
-    out: &'a mut [T],
+    /// Written already where `accumulate`.
+    out: &'a mut [MaybeUninit<T>],
     accumulate: bool,
 }
 
@@ -132,7 +150,7 @@ impl<T: Lanes, S: Simd> Tile<T, S> {
         simd: S,
         height: usize,
         segments: &[Segment<'_, T>],
-        out: &mut [T],
+        out: &mut [MaybeUninit<T>],
     ) {
         // SAFETY: the caller's.
         unsafe {
@@ -156,7 +174,7 @@ impl<T: Lanes, S: Simd> Tile<T, S> {
         &self,
         simd: S,
         segments: &[Segment<'_, T>],
-        out: &mut [T],
+        out: &mut [MaybeUninit<T>],
     ) {
         let lanes = T::lanes::<S>();
         let Strides { a_row, a_inner, b_inner, out_row } = self.strides;
@@ -186,7 +204,7 @@ impl<T: Lanes, S: Simd> Tile<T, S> {
                     b = b.wrapping_add(b_inner);
                 }
             }
-            let out = out.as_mut_ptr().add(self.i * out_row + self.j);
+            let out = out.as_mut_ptr().cast::<T>().add(self.i * out_row + self.j);
             for i in 0..ROWS {
                 let to = out.add(i * out_row);
                 for v in 0..VECTORS {
@@ -361,8 +379,10 @@ mod tests {
             }
             on_every_width(|run, _| {
                 let mut out = start.clone();
+                // SAFETY: only numbers are written to it.
+                let to = unsafe { unwritten(&mut out) };
                 run(Product { size: (rows, columns), strides, segments: &segments,
-                    out: &mut out, accumulate });
+                    out: to, accumulate });
                 assert_eq!(out, expected);
             });
         }

@@ -3,6 +3,7 @@
 use super::transform::{Axis, Vector};
 use crate::cpu::{Lanes, Mask};
 use pulp::Simd;
+use std::mem::MaybeUninit;
 
 /// The image under a tile: where its corner is, and how far its rows lie apart.
 #[derive(Clone, Copy)]
@@ -49,14 +50,20 @@ impl<T: Lanes, S: Simd> Channels<T, S> {
     }
 
     #[inline(always)]
-    pub(super) fn store(&self, to: &mut [T], at: usize, width: usize, value: Vector<T, S>) {
-        let to = &mut to[at..at + width];
+    pub(super) fn store(
+        &self,
+        to: &mut [MaybeUninit<T>],
+        at: usize,
+        width: usize,
+        value: Vector<T, S>,
+    ) {
+        let to: *mut T = to[at..at + width].as_mut_ptr().cast();
         // SAFETY: the slice holds the lanes that are written.
         unsafe {
             if width == T::lanes::<S>() {
-                T::store(self.simd, to.as_mut_ptr(), value);
+                T::store(self.simd, to, value);
             } else {
-                T::store_first(self.simd, self.mask, to.as_mut_ptr(), value);
+                T::store_first(self.simd, self.mask, to, value);
             }
         }
     }
@@ -80,7 +87,7 @@ impl<T: Lanes, S: Simd> Channels<T, S> {
     #[inline(always)]
     pub(super) fn write<const N: usize>(
         &self,
-        to: &mut [T],
+        to: &mut [MaybeUninit<T>],
         at: Patch,
         width: usize,
         tile: [[Vector<T, S>; N]; N],

@@ -6,10 +6,11 @@ use super::{PLACES, SIDE};
 use crate::cpu::parallel::{self, Making};
 use crate::cpu::{Lanes, dispatch};
 use pulp::{Simd, WithSimd};
+use std::mem::MaybeUninit;
 
 /// `G w Gᵀ` of weights `[ky][kx][row][column]`: for each place, `[row][column]`.
 pub(super) fn lift<T: Lanes>(packed: &[T], size: usize) -> Vec<Vec<T>> {
-    struct Lift<'a, 'b, T>(&'a [T], &'a mut [&'b mut [T]; PLACES], usize, usize);
+    struct Lift<'a, 'b, T>(&'a [T], &'a mut [&'b mut [MaybeUninit<T>]; PLACES], usize, usize);
     impl<T: Lanes> WithSimd for Lift<'_, '_, T> {
         type Output = ();
         #[inline(always)]
@@ -31,7 +32,8 @@ pub(super) fn lift<T: Lanes>(packed: &[T], size: usize) -> Vec<Vec<T>> {
     let chunk = chunk(size);
     let lifted: Vec<Making<T>> = (0..PLACES).map(|_| Making::new(size, chunk)).collect();
     parallel::for_each(size.div_ceil(chunk), &|task| {
-        let mut out: [&mut [T]; PLACES] = std::array::from_fn(|place| lifted[place].part(task));
+        // SAFETY: the transform writes every element.
+        let mut out = std::array::from_fn(|place| unsafe { lifted[place].unwritten(task) });
         dispatch(Lift(packed, &mut out, task * chunk, size));
     });
     lifted.into_iter().map(Making::finish).collect()
@@ -39,7 +41,7 @@ pub(super) fn lift<T: Lanes>(packed: &[T], size: usize) -> Vec<Vec<T>> {
 
 /// `Gᵀ u G` of `[place][row][column]`, the places one after the other: `[ky][kx][row][column]`.
 pub(super) fn lower<T: Lanes>(lifted: &[T], size: usize) -> Vec<T> {
-    struct Lower<'a, 'b, T>(&'a [T], &'a mut [&'b mut [T]; 9], usize, usize);
+    struct Lower<'a, 'b, T>(&'a [T], &'a mut [&'b mut [MaybeUninit<T>]; 9], usize, usize);
     impl<T: Lanes> WithSimd for Lower<'_, '_, T> {
         type Output = ();
         #[inline(always)]
@@ -61,7 +63,8 @@ pub(super) fn lower<T: Lanes>(lifted: &[T], size: usize) -> Vec<T> {
     let chunk = chunk(size);
     let taps: [Making<T>; 9] = std::array::from_fn(|_| Making::new(size, chunk));
     parallel::for_each(size.div_ceil(chunk), &|task| {
-        let mut out = taps.each_ref().map(|tap| tap.part(task));
+        // SAFETY: the transform writes every element.
+        let mut out = taps.each_ref().map(|tap| unsafe { tap.unwritten(task) });
         dispatch(Lower(lifted, &mut out, task * chunk, size));
     });
     taps.into_iter().flat_map(Making::finish).collect()

@@ -21,7 +21,8 @@ use super::Terms;
 use super::geometry::Geometry;
 use super::weights;
 use crate::cpu::parallel::{self, Making};
-use crate::cpu::{Lanes, Segment, Strides, dispatch, product};
+use crate::cpu::{Lanes, Segment, Strides, dispatch, product, product_into};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use tiles::{LiftInput, LiftOutput, LowerInput, LowerOutput, Place, Tiling};
 
@@ -51,6 +52,9 @@ pub(super) fn applies(g: &Geometry) -> bool {
         && g.out_h >= 3
         && g.out_w >= 3
 }
+
+/// Transforms an image, given by its number, into its tiles.
+type Lift<'a, T> = dyn Fn(usize, &mut [MaybeUninit<T>], Place) + Sync + 'a;
 
 /// How a batch divides into blocks of images.
 #[derive(Clone, Copy)]
@@ -87,41 +91,54 @@ impl Blocks {
         (0..batches).map(move |i| i * blocks / batches..(i + 1) * blocks / batches)
     }
 
-    /// The transformed tiles `[block][place][row][channel]` of images: `lift` gets
-    /// an image's number, its block's tiles, and where in them its own are.
-    fn lifted<T: Lanes>(
+    /// The transformed tiles `[block][place][row][channel]` of images.
+    ///
+    /// # Safety
+    /// `lift` gets an image's number, its block's tiles, and where in them its own are, all of which it writes.
+    unsafe fn lifted<T: Lanes>(
         &self,
         blocks: &Range<usize>,
         channels: usize,
-        lift: &(dyn Fn(usize, &mut [T], Place) + Sync),
+        lift: &Lift<'_, T>,
     ) -> Vec<T> {
         let block = PLACES * self.rows() * channels;
-        parallel::filled(blocks.len() * block, block, &|b, lifted| {
-            for (i, n) in self.images(blocks.start + b).enumerate() {
-                let place = Place { first: i * self.tiling.tiles(), rows: self.rows() };
-                lift(n, lifted, place);
+        let making = Making::new(blocks.len() * block, block);
+        parallel::for_each(blocks.len(), &|b| {
+            // SAFETY: its images' tiles are all that a block holds, unless it is the last.
+            let lifted = unsafe { making.unwritten(b) };
+            let images = self.images(blocks.start + b);
+            if images.len() < self.images {
+                lifted.fill(MaybeUninit::new(T::zero()));
             }
-        })
+            for (i, n) in images.enumerate() {
+                lift(n, lifted, Place { first: i * self.tiling.tiles(), rows: self.rows() });
+            }
+        });
+        making.finish()
     }
 
     fn lifted_inputs<T: Lanes>(&self, blocks: &Range<usize>, x: &[T]) -> Vec<T> {
         let (tiling, window) = (self.tiling, self.tiling.input);
         let size = window.height * window.width * window.channels;
-        self.lifted(blocks, window.channels, &|n, lifted, place| {
+        let lift = |n: usize, lifted: &mut [MaybeUninit<T>], place| {
             let mut scratch = window.scratch::<T>();
             let image = window.framed(&x[n * size..(n + 1) * size], &mut scratch);
             dispatch(LiftInput { tiling, image, lifted, place });
-        })
+        };
+        // SAFETY: the transform writes all places of an image's tiles.
+        unsafe { self.lifted(blocks, window.channels, &lift) }
     }
 
     fn lifted_outputs<T: Lanes>(&self, blocks: &Range<usize>, gy: &[T]) -> Vec<T> {
         let (tiling, window) = (self.tiling, self.tiling.output);
         let size = window.height * window.width * window.channels;
-        self.lifted(blocks, window.channels, &|n, lifted, place| {
+        let lift = |n: usize, lifted: &mut [MaybeUninit<T>], place| {
             let mut scratch = window.scratch::<T>();
             let image = window.framed(&gy[n * size..(n + 1) * size], &mut scratch);
             dispatch(LiftOutput { tiling, image, lifted, place });
-        })
+        };
+        // SAFETY: the transform writes all places of an image's tiles.
+        unsafe { self.lifted(blocks, window.channels, &lift) }
     }
 
     /// At every place and for every block, `Σ tiles·kernels` over pairs of tiles
@@ -148,7 +165,9 @@ impl Blocks {
                         count: inner,
                     })
                     .collect();
-                product((rows, columns), strides, &segments, cells.part(cell), false);
+                // SAFETY: the product writes all of it.
+                let out = unsafe { cells.unwritten(cell) };
+                product_into((rows, columns), strides, &segments, out);
             }
         });
         cells.finish()
@@ -191,8 +210,9 @@ pub(super) fn forward<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> Vec<T> {
         let block = PLACES * blocks.rows() * o;
         parallel::for_each(batch.len(), &|b| {
             let lifted = &products[b * block..(b + 1) * block];
-            let images = out.part(batch.start + b).chunks_mut(g.output());
-            for (i, image) in images.enumerate() {
+            // SAFETY: the transform writes every pixel of every image.
+            let images = unsafe { out.unwritten(batch.start + b) };
+            for (i, image) in images.chunks_mut(g.output()).enumerate() {
                 let place = Place { first: i * tiling.tiles(), rows: blocks.rows() };
                 dispatch(LowerOutput { tiling, lifted, image, place });
             }

@@ -3,10 +3,11 @@
 use super::channels::{Channels, Patch};
 use super::transform::{Input, InputBack, Output, OutputBack};
 use super::{SIDE, STEP};
-use crate::cpu::Lanes;
+use crate::cpu::{Lanes, unwritten};
 use crate::ops::conv2d::geometry::Geometry;
 use crate::ops::conv2d::window::Window;
 use pulp::{Simd, WithSimd};
+use std::mem::MaybeUninit;
 
 /// How images divide into tiles.
 #[derive(Clone, Copy)]
@@ -84,11 +85,11 @@ impl Tiling {
     }
 }
 
-/// `Bᵀ x B` of a framed image.
+/// `Bᵀ x B` of a framed image: every place of its tiles is written.
 pub(super) struct LiftInput<'a, T> {
     pub(super) tiling: Tiling,
     pub(super) image: &'a [T],
-    pub(super) lifted: &'a mut [T],
+    pub(super) lifted: &'a mut [MaybeUninit<T>],
     pub(super) place: Place,
 }
 
@@ -137,17 +138,18 @@ impl<T: Lanes> WithSimd for LowerInput<'_, T> {
                         sum[i][j] = T::plus(simd, sum[i][j], d[i][j]);
                     }
                 }
-                channels.write(image, at, width, sum);
+                // SAFETY: numbers are written where numbers were.
+                channels.write(unsafe { unwritten(image) }, at, width, sum);
             }
         }
     }
 }
 
-/// `Aᵀ m A` into an output image, as far as it reaches.
+/// `Aᵀ m A` into an output image, as far as it reaches: every pixel is written.
 pub(super) struct LowerOutput<'a, T> {
     pub(super) tiling: Tiling,
     pub(super) lifted: &'a [T],
-    pub(super) image: &'a mut [T],
+    pub(super) image: &'a mut [MaybeUninit<T>],
     pub(super) place: Place,
 }
 
@@ -177,10 +179,11 @@ impl<T: Lanes> WithSimd for LowerOutput<'_, T> {
 }
 
 /// `A ȳ Aᵀ` of a framed output image: the transpose of [`LowerOutput`].
+/// Every place of its tiles is written.
 pub(super) struct LiftOutput<'a, T> {
     pub(super) tiling: Tiling,
     pub(super) image: &'a [T],
-    pub(super) lifted: &'a mut [T],
+    pub(super) lifted: &'a mut [MaybeUninit<T>],
     pub(super) place: Place,
 }
 
