@@ -109,8 +109,13 @@ fn peak() -> f64 {
         fn with_simd<S: pulp::Simd>(self, simd: S) -> Self::Output {
             const CHAINS: usize = 12;
             const ROUNDS: usize = 4_000_000;
-            let mut sums = [simd.splat_f32s(1.0); CHAINS];
-            let (a, b) = (simd.splat_f32s(0.999), simd.splat_f32s(0.001));
+            // Unlike and unknown, so that the compiler cannot make one chain of them.
+            let mut sums = [simd.splat_f32s(0.0); CHAINS];
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = simd.splat_f32s(std::hint::black_box(i as f32));
+            }
+            let (a, b) = std::hint::black_box((0.999, 0.001));
+            let (a, b) = (simd.splat_f32s(a), simd.splat_f32s(b));
             let start = Instant::now();
             for _ in 0..ROUNDS {
                 for sum in &mut sums {
