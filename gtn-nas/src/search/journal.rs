@@ -1,0 +1,194 @@
+//! `trials.jsonl`: a line for each finished trial, written before anything else happens.
+
+use crate::trial::Trial;
+use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The finished trials of a search, in a file or in memory.
+#[derive(Debug)]
+pub struct Journal<A> {
+    file: Option<(File, PathBuf)>,
+    /// By number, with the line of each.
+    trials: BTreeMap<usize, (usize, Trial<A>)>,
+    lines: usize,
+}
+
+impl<A> Journal<A> {
+    /// A journal without a file.
+    pub fn in_memory() -> Self {
+        Self { file: None, trials: BTreeMap::new(), lines: 0 }
+    }
+
+    /// The trial of this number.
+    pub fn trial(&self, number: usize) -> Option<&Trial<A>> {
+        self.trials.get(&number).map(|(_, trial)| trial)
+    }
+
+    /// All trials, by number.
+    pub fn trials(&self) -> impl Iterator<Item = &Trial<A>> {
+        self.trials.values().map(|(_, trial)| trial)
+    }
+
+    /// Seconds of the search until the last of them was known.
+    pub(super) fn elapsed(&self) -> f64 {
+        self.trials().map(|trial| trial.elapsed).fold(0.0, f64::max)
+    }
+
+    /// A trial of another search: there is `known`, where this search asked for `arch`.
+    pub(super) fn foreign(&self, known: &Trial<A>, arch: &A) -> Error
+    where
+        A: Display,
+    {
+        let path = self.file.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
+        let line = self.trials.get(&known.trial).map_or(0, |(line, _)| *line);
+        let message = format!(
+            "trial {} is of another search: it tried {}, this one asks for {arch}",
+            known.trial, known.arch
+        );
+        Error::Journal { path, line, message }
+    }
+}
+
+impl<A: Clone + Serialize + DeserializeOwned> Journal<A> {
+    /// Opens a journal, or begins one. A last line that was torn by a sudden end is cut off; the
+    /// sentence that says so comes with the journal.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when another line is damaged or a trial is there twice, [`Error::Io`] when
+    /// the file cannot be read or written.
+    pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
+        let failed = |source| Error::Io { path: path.to_owned(), source };
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut trials = BTreeMap::new();
+        let (mut sound, mut mended) = (0, None);
+        let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+        for (index, line) in lines.iter().enumerate() {
+            let number = index + 1;
+            let damaged = |message| Error::Journal { path: path.to_owned(), line: number, message };
+            match serde_json::from_slice::<Trial<A>>(line) {
+                Ok(trial) => {
+                    if trials.contains_key(&trial.trial) {
+                        return Err(damaged(format!(
+                            "trial {} is there a second time; remove one of the lines",
+                            trial.trial
+                        )));
+                    }
+                    trials.insert(trial.trial, (number, trial));
+                    sound += line.len();
+                }
+                Err(_) if number == lines.len() => {
+                    mended = Some(format!(
+                        "{}, line {number}: cut off, since it is damaged or was torn by a sudden end; its trial is done again",
+                        path.display()
+                    ));
+                }
+                Err(error) => return Err(damaged(format!("damaged: {error}"))),
+            }
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        file.set_len(sound as u64).map_err(failed)?;
+        let mut journal = Self { file: Some((file, path.to_owned())), lines: trials.len(), trials };
+        if sound > 0 && text[sound - 1] != b'\n' {
+            // Torn between a line and its end: the trial is whole.
+            journal.write(b"\n")?;
+        }
+        Ok((journal, mended))
+    }
+
+    /// Adds a trial, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written.
+    pub fn append(&mut self, trial: &Trial<A>) -> Result<()> {
+        self.lines += 1;
+        self.trials.insert(trial.trial, (self.lines, trial.clone()));
+        let mut line = serde_json::to_vec(trial).map_err(|error| self.failed(error.into()))?;
+        line.push(b'\n');
+        self.write(&line)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some((file, _)) = &mut self.file else { return Ok(()) };
+        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        written.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        let path = self.file.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
+        Error::Io { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{Measurement, Outcome};
+
+    fn trial(trial: usize) -> Trial<String> {
+        let outcome = Outcome::Score(trial as f64 / 3.0);
+        let measured = Measurement { steps: 4, outcome, seconds: 1.0, seed: 7 };
+        Trial { trial, arch: format!("arch {trial}"), measured, elapsed: trial as f64 }
+    }
+
+    fn written(path: &Path, count: usize) -> Vec<u8> {
+        let (mut journal, _) = Journal::open(path).unwrap();
+        (0..count).for_each(|number| journal.append(&trial(number)).unwrap());
+        fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn a_damaged_last_line_is_cut_off_with_a_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let whole = written(&path, 3);
+        let start = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+        // Torn anywhere in the last line, or overwritten.
+        let torn = (start + 1..whole.len() - 1).map(|end| whole[..end].to_vec());
+        for text in torn.chain([[&whole[..start], b"\0\0\0\n"].concat()]) {
+            fs::write(&path, &text).unwrap();
+            let (mut journal, mended) = Journal::open(&path).unwrap();
+            let mended = mended.expect("a message");
+            assert!(mended.contains("trials.jsonl, line 3: cut off"), "{mended}");
+            assert_eq!(journal.trials().cloned().collect::<Vec<_>>(), [trial(0), trial(1)]);
+            journal.append(&trial(2)).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn a_line_without_its_end_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let whole = written(&path, 2);
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let (journal, mended) = Journal::<String>::open(&path).unwrap();
+        assert_eq!((journal.trials().count(), mended), (2, None));
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn other_damage_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let whole = written(&path, 2);
+        for (text, why) in [
+            ([b"nonsense\n", whole.as_slice()].concat(), "line 1: damaged"),
+            ([whole.as_slice(), &whole].concat(), "line 3: trial 0 is there a second time"),
+        ] {
+            fs::write(&path, &text).unwrap();
+            let message = Journal::<String>::open(&path).unwrap_err().to_string();
+            assert!(message.contains(why), "{message}");
+            assert_eq!(fs::read(&path).unwrap(), text, "what is refused is left as it is");
+        }
+    }
+}
