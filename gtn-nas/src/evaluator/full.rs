@@ -1,10 +1,10 @@
 //! A long training on real data.
 
+use super::Evaluator;
 use super::real::lessons;
 use super::training::{Exam, teach_and_judge};
-use super::Evaluator;
-use crate::trial::Measurement;
 use crate::Result;
+use crate::trial::Measurement;
 use gtn_core::data::Batches;
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::network::Network;

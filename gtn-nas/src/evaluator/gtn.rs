@@ -1,7 +1,7 @@
 //! A few steps on synthetic data.
 
-use super::training::{Exam, teach_and_judge};
 use super::Evaluator;
+use super::training::{Exam, teach_and_judge};
 use crate::trial::Measurement;
 use crate::{Error, Result};
 use gtn_core::data::Batches;

@@ -1,9 +1,9 @@
 //! A few steps on real data.
 
-use super::training::{Exam, teach_and_judge};
 use super::Evaluator;
-use crate::trial::Measurement;
+use super::training::{Exam, teach_and_judge};
 use crate::Result;
+use crate::trial::Measurement;
 use gtn_core::data::Batches;
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::network::Network;
@@ -33,9 +33,8 @@ impl Evaluator<Network> for Real<'_> {
     }
 
     fn evaluate(&self, network: &Network, steps: &[usize], seed: Seed) -> Result<Vec<Measurement>> {
-        let lessons = lessons(self.batches, self.batch, seed).map(|batch| {
-            Ok(TeachingStep { batch: batch?, rates: self.rates })
-        });
+        let lessons = lessons(self.batches, self.batch, seed)
+            .map(|batch| Ok(TeachingStep { batch: batch?, rates: self.rates }));
         teach_and_judge(network, self.optimizer, lessons, steps, seed, self.exam)
     }
 }

@@ -64,12 +64,7 @@ pub(super) fn teach_and_judge(
             };
             let seconds = begun.elapsed().as_secs_f64();
             judging += seconds;
-            found.push(Measurement {
-                steps,
-                outcome,
-                seconds: until_here + seconds,
-                seed: seed.0,
-            });
+            found.push(Measurement { steps, outcome, seconds: until_here + seconds, seed: seed.0 });
         }
         Ok(())
     });

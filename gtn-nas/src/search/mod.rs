@@ -12,11 +12,11 @@ mod workers;
 pub use budget::Budget;
 pub use journal::Journal;
 
+use crate::Result;
 use crate::evaluator::Evaluator;
 use crate::space::Space;
 use crate::strategy::Strategy;
 use crate::trial::{Proposal, Trial};
-use crate::Result;
 use budget::Meter;
 use gtn_core::seed::Seed;
 use std::collections::{BTreeMap, VecDeque};
@@ -55,7 +55,7 @@ impl Search {
         strategy: &mut impl Strategy<S>,
         evaluator: &(impl Evaluator<S::Arch> + ?Sized),
     ) -> Result<Vec<Trial<S::Arch>>> {
-        let go_on = &mut |_: &[Trial<S::Arch>]| ControlFlow::Continue(());
+        let go_on = |_: &[Trial<S::Arch>]| ControlFlow::Continue(());
         self.run_with(space, strategy, evaluator, &mut Journal::in_memory(), go_on)
     }
 
@@ -72,7 +72,7 @@ impl Search {
         strategy: &mut impl Strategy<S>,
         evaluator: &(impl Evaluator<S::Arch> + ?Sized),
         journal: &mut Journal<S::Arch>,
-        told: &mut dyn FnMut(&[Trial<S::Arch>]) -> ControlFlow<()>,
+        mut told: impl FnMut(&[Trial<S::Arch>]) -> ControlFlow<()>,
     ) -> Result<Vec<Trial<S::Arch>>> {
         let mut meter = Meter::start(self.budget, journal.elapsed());
         let mut trials = Vec::new();
@@ -179,12 +179,12 @@ mod tests {
             for stop in [7, 21, 100] {
                 let (mut journal, mended) = Journal::open(&path).unwrap();
                 assert_eq!(mended, None);
-                let mut watch = |trials: &[Trial<Nb201Arch>]| match trials.len() < stop {
+                let watch = |trials: &[Trial<Nb201Arch>]| match trials.len() < stop {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
                 };
                 found = search(2)
-                    .run_with(&space, &mut strategy(), &counting, &mut journal, &mut watch)
+                    .run_with(&space, &mut strategy(), &counting, &mut journal, watch)
                     .unwrap();
             }
             assert_eq!(results(&found), results(&alone), "{name}");
@@ -202,7 +202,8 @@ mod tests {
         assert_eq!(count(Budget::trials(0)), 0);
         assert_eq!(count(Budget { seconds: Some(0.0), ..Budget::trials(9) }), 0);
         let mut halving = AnyStrategy::named("halving", 8).unwrap();
-        let search = Search { budget: Budget { steps: Some(13), ..Budget::trials(99) }, ..search(1) };
+        let search =
+            Search { budget: Budget { steps: Some(13), ..Budget::trials(99) }, ..search(1) };
         let trials = search.run(&space, &mut halving, &uneven).unwrap();
         let steps: usize = trials.iter().map(|trial| trial.measured.steps).sum();
         assert!((13..13 + 8).contains(&steps), "{steps}");
@@ -228,7 +229,7 @@ mod tests {
         let run = |seed| {
             let (mut journal, _) = Journal::open(&path)?;
             let search = Search { seed: Seed(seed), ..search(1) };
-            let go_on = &mut |_: &[Trial<Nb201Arch>]| ControlFlow::Continue(());
+            let go_on = |_: &[Trial<Nb201Arch>]| ControlFlow::Continue(());
             search.run_with(&space, &mut Random::default(), &uneven, &mut journal, go_on)
         };
         run(1).unwrap();

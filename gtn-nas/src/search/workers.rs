@@ -75,9 +75,8 @@ impl<A: Send + Sync> Workers<A> {
 /// Whatever goes wrong with a candidate is its own failure, and no other's.
 fn judge<A>(evaluator: &(impl Evaluator<A> + ?Sized), job: &Job<A>) -> Measurement {
     let start = Instant::now();
-    let found = catch_unwind(AssertUnwindSafe(|| {
-        evaluator.evaluate(&job.arch, &[job.steps], job.seed)
-    }));
+    let found =
+        catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&job.arch, &[job.steps], job.seed)));
     let reason = match found {
         Ok(Ok(mut measured)) => match measured.pop() {
             Some(measured) => return measured,

@@ -109,7 +109,8 @@ fn sorted(mut node: Node) -> Node {
 
 impl Cell {
     fn sample(nodes: usize, rng: &mut Rng) -> Self {
-        let edge = |node, rng: &mut Rng| Edge { from: any(&earlier(node), rng), op: any(&ops(), rng) };
+        let edge =
+            |node, rng: &mut Rng| Edge { from: any(&earlier(node), rng), op: any(&ops(), rng) };
         Self((0..nodes.max(1)).map(|node| sorted([edge(node, rng), edge(node, rng)])).collect())
     }
 

@@ -26,13 +26,8 @@ const DEPTH: usize = 4;
 const WIDTHS: [usize; 6] = [4, 8, 16, 24, 32, 48];
 /// Sides of its kernel.
 const KERNELS: [usize; 3] = [1, 3, 5];
-const REDUCTIONS: [Reduction; 5] = [
-    Reduction::Nothing,
-    Reduction::Stride,
-    Reduction::Max2,
-    Reduction::Max3,
-    Reduction::Avg2,
-];
+const REDUCTIONS: [Reduction; 5] =
+    [Reduction::Nothing, Reduction::Stride, Reduction::Max2, Reduction::Max3, Reduction::Avg2];
 /// Outputs of the fully connected layer; 0 for none.
 const HIDDEN: [usize; 4] = [0, 16, 64, 128];
 
@@ -253,7 +248,10 @@ fn parse_block(place: usize, text: &str) -> Option<Block> {
     let mut words = text.split('-').peekable();
     let (width, kernel) = words.next()?.split_once('k')?;
     let named = |word: &str| REDUCTIONS[1..].iter().copied().find(|r| r.name() == word);
-    let reduction = words.peek().and_then(|word| named(word)).inspect(|_| drop(words.next()));
+    let reduction = words.peek().and_then(|word| named(word));
+    if reduction.is_some() {
+        words.next();
+    }
     let block = Block {
         width: one_of(&WIDTHS, width)?,
         kernel: one_of(&KERNELS, kernel)?,

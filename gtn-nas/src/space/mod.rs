@@ -69,3 +69,6 @@ pub trait NetworkSpace: Space {
     /// The layers of an architecture: a network for any image and number of classes.
     fn layers(&self, arch: &Self::Arch) -> Vec<Layer>;
 }
+
+#[cfg(test)]
+mod tests;

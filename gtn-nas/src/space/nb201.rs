@@ -66,7 +66,11 @@ impl Op {
 impl Nb201Arch {
     /// The edges into a node: where from, and by what.
     fn edges_to(&self, node: usize) -> impl Iterator<Item = (usize, Op)> {
-        EDGES.iter().zip(self.0).filter(move |((_, to), _)| *to == node).map(|((f, _), op)| (*f, op))
+        EDGES
+            .iter()
+            .zip(self.0)
+            .filter(move |((_, to), _)| *to == node)
+            .map(|((f, _), op)| (*f, op))
     }
 }
 
@@ -195,7 +199,8 @@ impl FromStr for Nb201Arch {
         });
         read.ok_or_else(|| {
             let names = OPS.map(Op::name).join(", ");
-            let expected = format!("expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, op being one of {names}");
+            let expected =
+                format!("expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, op being one of {names}");
             Error::parse("NAS-Bench-201 architecture", text, expected)
         })
     }

@@ -95,7 +95,9 @@ fn set(text: &str, sizes: &str, known: &mut [(&str, &mut usize)]) -> Result<()> 
         let Some(((_, size), value)) = size else {
             let expected = match names.as_slice() {
                 [] => "it has no sizes to set".to_owned(),
-                names => format!("expected {} with N from 1 to 1024, found `{pair}`", names.join(", ")),
+                names => {
+                    format!("expected {} with N from 1 to 1024, found `{pair}`", names.join(", "))
+                }
             };
             return Err(Error::parse("search space", text, expected));
         };

@@ -65,7 +65,10 @@ mod tests {
     fn the_mean_of_a_coin_has_the_textbook_interval() {
         let throws: Vec<f64> = (0..100).map(|i| f64::from(i % 2)).collect();
         let found = bootstrap(100, 4000, 0.95, Seed(3), mean(&throws)).unwrap();
-        assert!((found.low - 0.402).abs() < 0.015 && (found.high - 0.598).abs() < 0.015, "{found:?}");
+        assert!(
+            (found.low - 0.402).abs() < 0.015 && (found.high - 0.598).abs() < 0.015,
+            "{found:?}"
+        );
         assert_eq!(found, bootstrap(100, 4000, 0.95, Seed(3), mean(&throws)).unwrap());
         let narrow = bootstrap(100, 4000, 0.5, Seed(3), mean(&throws)).unwrap();
         assert!(found.low < narrow.low && narrow.high < found.high);
@@ -78,6 +81,9 @@ mod tests {
         assert_eq!(found, Interval { low: 7.0, high: 7.0 });
         assert_eq!(bootstrap(2, 100, 0.95, Seed(1), |_| None), None);
         assert_eq!(bootstrap(0, 100, 0.95, Seed(1), |_| Some(1.0)), None);
-        assert_eq!(bootstrap(2, 1, 1.0, Seed(1), |_| Some(1.0)), Some(Interval { low: 1.0, high: 1.0 }));
+        assert_eq!(
+            bootstrap(2, 1, 1.0, Seed(1), |_| Some(1.0)),
+            Some(Interval { low: 1.0, high: 1.0 })
+        );
     }
 }

@@ -38,7 +38,8 @@ impl Rungs {
     /// Steps of each rung, from the lowest.
     pub(super) fn steps(&self) -> Vec<usize> {
         let factor = self.factor.max(2);
-        let below = std::iter::successors(Some(self.least.max(1)), |steps| steps.checked_mul(factor));
+        let below =
+            std::iter::successors(Some(self.least.max(1)), |steps| steps.checked_mul(factor));
         below.take_while(|&steps| steps < self.most).chain([self.most]).collect()
     }
 }

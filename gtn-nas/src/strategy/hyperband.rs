@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn brackets_follow_the_paper() {
         let score = |arch: &Nb201Arch| arch.to_string().matches("conv").count() as f64;
-        let search = Search { budget: Budget::trials(15 + 10 + 6 + 4), ahead: 1, ..Search::default() };
+        let search =
+            Search { budget: Budget::trials(15 + 10 + 6 + 4), ahead: 1, ..Search::default() };
         let mut hyperband = Hyperband::new(Rungs { least: 4, most: 32, factor: 2 });
         let trials = search.run(&Nb201Space::default(), &mut hyperband, &score).unwrap();
         let steps: Vec<usize> = trials.iter().map(|trial| trial.measured.steps).collect();

@@ -10,7 +10,8 @@ use rand_distr::{Distribution, StandardNormal};
 use std::collections::BTreeSet;
 
 const SPACE: Nb201Space = Nb201Space { channels: 8, cells: 1 };
-const TARGET: &str = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|";
+const TARGET: &str =
+    "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|";
 
 /// The number of edges, of 6, that are as in the target.
 fn truth(arch: &Nb201Arch) -> f64 {
@@ -95,8 +96,10 @@ fn a_state_written_and_read_goes_on_the_same() {
                 reread(&mut broken);
             }
             let steps = proposal.steps.unwrap_or(16);
-            let measured = Noisy.evaluate(&proposal.arch, &[steps], Seed(number)).unwrap().remove(0);
-            let trial = Trial { trial: number as usize, arch: proposal.arch, measured, elapsed: 0.0 };
+            let measured =
+                Noisy.evaluate(&proposal.arch, &[steps], Seed(number)).unwrap().remove(0);
+            let trial =
+                Trial { trial: number as usize, arch: proposal.arch, measured, elapsed: 0.0 };
             Strategy::<Nb201Space>::tell(&mut straight, &trial);
             Strategy::<Nb201Space>::tell(&mut broken, &trial);
         }

@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn a_smooth_function_is_learned() {
         let f = |x: f64, y: f64| (3.0 * x).sin() + y * y;
-        let grid = |n: usize| (0..n * n).map(move |i| [i % n, i / n].map(|v| v as f64 / (n - 1) as f64));
+        let grid =
+            |n: usize| (0..n * n).map(move |i| [i % n, i / n].map(|v| v as f64 / (n - 1) as f64));
         let codes: Vec<Vec<f64>> = grid(5).map(|point| point.to_vec()).collect();
         let scores: Vec<f64> = grid(5).map(|[x, y]| f(x, y)).collect();
         let gp = Gp::fit(codes, &scores).unwrap();

@@ -78,9 +78,13 @@ impl<A: Clone + PartialEq> Bananas<A> {
 
 impl<S: Space> Strategy<S> for Bananas<S::Arch> {
     fn ask(&mut self, space: &S, rng: &mut Rng) -> Option<Proposal<S::Arch>> {
-        let promising = self.promising(space, rng);
-        let promising = promising.inspect(|arch| drop(self.seen.insert(space, arch)));
-        let arch = promising.or_else(|| self.seen.fresh(space, || space.sample(rng)))?;
+        let arch = match self.promising(space, rng) {
+            Some(arch) => {
+                self.seen.insert(space, &arch);
+                arch
+            }
+            None => self.seen.fresh(space, || space.sample(rng))?,
+        };
         self.asked += 1;
         Some(Proposal::new(arch))
     }
