@@ -50,7 +50,7 @@ impl Shuffled {
     /// # Errors
     /// As [`Shuffled::new`].
     pub fn training(config: &RunConfig, dataset: &Dataset, device: &Device) -> Result<Self> {
-        let augment = Augment { pad: config.data.pad, flip: config.data.flip };
+        let augment = Augment { pad: config.data.pad, flip: config.data.flip, cutout: 0 };
         let seed = Seed(config.recipe.seed).derive("real batches", 0);
         Self::new(dataset.train(), dataset.classes().len(), augment, seed, device)
     }
