@@ -1,66 +1,44 @@
-//! `trials.jsonl`: a line for each finished trial, written before anything else happens.
+//! Results kept line by line, each written before anything else happens.
 
-use crate::trial::Trial;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The finished trials of a search, in a file or in memory.
+/// What a [`Journal`] keeps: a result with a number.
+pub trait Entry: Clone + Serialize + DeserializeOwned {
+    /// What it is called in messages.
+    const WHAT: &str;
+
+    /// Its number; no two of a journal have the same.
+    fn number(&self) -> usize;
+}
+
+/// Numbered results, in a file of JSON lines or in memory.
+///
+/// The file is in the order in which results came. It loses nothing that was [appended](Journal::append), whenever
+/// the process ends.
 #[derive(Debug)]
-pub struct Journal<A> {
+pub struct Journal<T> {
     file: Option<(File, PathBuf)>,
     /// By number, with the line of each.
-    trials: BTreeMap<usize, (usize, Trial<A>)>,
-    lines: usize,
+    entries: BTreeMap<usize, (usize, T)>,
 }
 
-impl<A> Journal<A> {
+impl<T: Entry> Journal<T> {
     /// A journal without a file.
     pub fn in_memory() -> Self {
-        Self { file: None, trials: BTreeMap::new(), lines: 0 }
+        Self { file: None, entries: BTreeMap::new() }
     }
 
-    /// The trial of this number.
-    pub fn trial(&self, number: usize) -> Option<&Trial<A>> {
-        self.trials.get(&number).map(|(_, trial)| trial)
-    }
-
-    /// All trials, by number.
-    pub fn trials(&self) -> impl Iterator<Item = &Trial<A>> {
-        self.trials.values().map(|(_, trial)| trial)
-    }
-
-    /// Seconds of the search until the last of them was known.
-    pub(super) fn elapsed(&self) -> f64 {
-        self.trials().map(|trial| trial.elapsed).fold(0.0, f64::max)
-    }
-
-    /// A trial of another search: there is `known`, where this search asked for `arch`.
-    pub(super) fn foreign(&self, known: &Trial<A>, arch: &A) -> Error
-    where
-        A: Display,
-    {
-        let path = self.file.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
-        let line = self.trials.get(&known.trial).map_or(0, |(line, _)| *line);
-        let message = format!(
-            "trial {} is of another search: it tried {}, this one asks for {arch}",
-            known.trial, known.arch
-        );
-        Error::Journal { path, line, message }
-    }
-}
-
-impl<A: Clone + Serialize + DeserializeOwned> Journal<A> {
     /// Opens a journal, or begins one. A last line that was torn by a sudden end is cut off; the
     /// sentence that says so comes with the journal.
     ///
     /// # Errors
-    /// [`Error::Journal`] when another line is damaged or a trial is there twice, [`Error::Io`] when
+    /// [`Error::Journal`] when another line is damaged or a number is there twice, [`Error::Io`] when
     /// the file cannot be read or written.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         let failed = |source| Error::Io { path: path.to_owned(), source };
@@ -69,27 +47,29 @@ impl<A: Clone + Serialize + DeserializeOwned> Journal<A> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(error)),
         };
-        let mut trials = BTreeMap::new();
+        let mut entries = BTreeMap::new();
         let (mut sound, mut mended) = (0, None);
         let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
         for (index, line) in lines.iter().enumerate() {
             let number = index + 1;
             let damaged = |message| Error::Journal { path: path.to_owned(), line: number, message };
-            match serde_json::from_slice::<Trial<A>>(line) {
-                Ok(trial) => {
-                    if trials.contains_key(&trial.trial) {
+            match serde_json::from_slice::<T>(line) {
+                Ok(entry) => {
+                    if entries.contains_key(&entry.number()) {
                         return Err(damaged(format!(
-                            "trial {} is there a second time; remove one of the lines",
-                            trial.trial
+                            "{} {} is there a second time; remove one of the lines",
+                            T::WHAT,
+                            entry.number()
                         )));
                     }
-                    trials.insert(trial.trial, (number, trial));
+                    entries.insert(entry.number(), (number, entry));
                     sound += line.len();
                 }
                 Err(_) if number == lines.len() => {
                     mended = Some(format!(
-                        "{}, line {number}: cut off, since it is damaged or was torn by a sudden end; its trial is done again",
-                        path.display()
+                        "{}, line {number}: cut off, since it is damaged or was torn by a sudden end; its {} is done again",
+                        path.display(),
+                        T::WHAT
                     ));
                 }
                 Err(error) => return Err(damaged(format!("damaged: {error}"))),
@@ -97,24 +77,40 @@ impl<A: Clone + Serialize + DeserializeOwned> Journal<A> {
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         file.set_len(sound as u64).map_err(failed)?;
-        let mut journal = Self { file: Some((file, path.to_owned())), lines: trials.len(), trials };
+        let mut journal = Self { file: Some((file, path.to_owned())), entries };
         if sound > 0 && text[sound - 1] != b'\n' {
-            // Torn between a line and its end: the trial is whole.
+            // Torn between a line and its end: the line is whole.
             journal.write(b"\n")?;
         }
         Ok((journal, mended))
     }
 
-    /// Adds a trial, and waits until it is on the disk.
+    /// The result of this number.
+    pub fn entry(&self, number: usize) -> Option<&T> {
+        self.entries.get(&number).map(|(_, entry)| entry)
+    }
+
+    /// All results, by number.
+    pub fn entries(&self) -> impl Iterator<Item = &T> {
+        self.entries.values().map(|(_, entry)| entry)
+    }
+
+    /// Adds a result, and waits until it is on the disk.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
-    pub fn append(&mut self, trial: &Trial<A>) -> Result<()> {
-        self.lines += 1;
-        self.trials.insert(trial.trial, (self.lines, trial.clone()));
-        let mut line = serde_json::to_vec(trial).map_err(|error| self.failed(error.into()))?;
+    pub fn append(&mut self, entry: &T) -> Result<()> {
+        let mut line = serde_json::to_vec(entry).map_err(|error| self.failed(error.into()))?;
         line.push(b'\n');
-        self.write(&line)
+        self.write(&line)?;
+        self.entries.insert(entry.number(), (self.entries.len() + 1, entry.clone()));
+        Ok(())
+    }
+
+    /// An error about one of the results, which names its line.
+    pub fn wrong(&self, entry: &T, message: String) -> Error {
+        let line = self.entries.get(&entry.number()).map_or(0, |(line, _)| *line);
+        Error::Journal { path: self.path(), line, message }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -124,15 +120,18 @@ impl<A: Clone + Serialize + DeserializeOwned> Journal<A> {
     }
 
     fn failed(&self, source: io::Error) -> Error {
-        let path = self.file.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
-        Error::Io { path, source }
+        Error::Io { path: self.path(), source }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.file.as_ref().map(|(_, path)| path.clone()).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{Measurement, Outcome};
+    use crate::trial::{Measurement, Outcome, Trial};
 
     fn trial(trial: usize) -> Trial<String> {
         let outcome = Outcome::Score(trial as f64 / 3.0);
@@ -159,7 +158,7 @@ mod tests {
             let (mut journal, mended) = Journal::open(&path).unwrap();
             let mended = mended.expect("a message");
             assert!(mended.contains("trials.jsonl, line 3: cut off"), "{mended}");
-            assert_eq!(journal.trials().cloned().collect::<Vec<_>>(), [trial(0), trial(1)]);
+            assert_eq!(journal.entries().cloned().collect::<Vec<_>>(), [trial(0), trial(1)]);
             journal.append(&trial(2)).unwrap();
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
@@ -171,8 +170,8 @@ mod tests {
         let path = folder.path().join("trials.jsonl");
         let whole = written(&path, 2);
         fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-        let (journal, mended) = Journal::<String>::open(&path).unwrap();
-        assert_eq!((journal.trials().count(), mended), (2, None));
+        let (journal, mended) = Journal::<Trial<String>>::open(&path).unwrap();
+        assert_eq!((journal.entries().count(), mended), (2, None));
         assert_eq!(fs::read(&path).unwrap(), whole);
     }
 
@@ -186,7 +185,7 @@ mod tests {
             ([whole.as_slice(), &whole].concat(), "line 3: trial 0 is there a second time"),
         ] {
             fs::write(&path, &text).unwrap();
-            let message = Journal::<String>::open(&path).unwrap_err().to_string();
+            let message = Journal::<Trial<String>>::open(&path).unwrap_err().to_string();
             assert!(message.contains(why), "{message}");
             assert_eq!(fs::read(&path).unwrap(), text, "what is refused is left as it is");
         }

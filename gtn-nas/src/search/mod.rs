@@ -6,22 +6,25 @@
 //! the results in its journal, which takes no time, and goes on from there.
 
 mod budget;
-mod journal;
-mod workers;
 
 pub use budget::Budget;
-pub use journal::Journal;
 
-use crate::Result;
 use crate::evaluator::Evaluator;
 use crate::space::Space;
 use crate::strategy::Strategy;
-use crate::trial::{Proposal, Trial};
+use crate::trial::{Measurement, Outcome, Proposal, Trial};
+use crate::workers::Workers;
+use crate::{Entry, Error, Journal, Result};
 use budget::Meter;
 use gtn_core::seed::Seed;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 use std::ops::ControlFlow;
-use workers::{Job, Workers};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// How to search.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +51,7 @@ impl Search {
     /// Searches, and returns what was tried in the order in which it was asked for.
     ///
     /// # Errors
-    /// None without a journal: what goes wrong with a candidate is its trial's outcome.
+    /// Never, without a journal: what goes wrong with a candidate is its trial's outcome.
     pub fn run<S: Space>(
         &self,
         space: &S,
@@ -71,20 +74,22 @@ impl Search {
         space: &S,
         strategy: &mut impl Strategy<S>,
         evaluator: &(impl Evaluator<S::Arch> + ?Sized),
-        journal: &mut Journal<S::Arch>,
+        journal: &mut Journal<Trial<S::Arch>>,
         mut told: impl FnMut(&[Trial<S::Arch>]) -> ControlFlow<()>,
     ) -> Result<Vec<Trial<S::Arch>>> {
-        let mut meter = Meter::start(self.budget, journal.elapsed());
+        let before = journal.entries().map(|trial| trial.elapsed).fold(0.0, f64::max);
+        let mut meter = Meter::start(self.budget, before);
         let mut trials = Vec::new();
         let mut ready: BTreeMap<usize, Trial<S::Arch>> = BTreeMap::new();
         let mut pending: VecDeque<usize> = VecDeque::new();
         let mut next = 0;
         let mut stopped = false;
+        let work = &|job: &Job<S::Arch>| judge(evaluator, job);
         std::thread::scope(|scope| {
-            let workers = Workers::start(scope, self.workers, evaluator);
+            let workers = Workers::start(scope, self.workers, work);
             loop {
                 while pending.len() < self.ahead.max(1) {
-                    let known = journal.trial(next);
+                    let known = journal.entry(next);
                     if known.is_none() && (stopped || meter.is_spent()) {
                         break;
                     }
@@ -98,7 +103,7 @@ impl Search {
                         Some(known) if known.arch == arch => {
                             ready.insert(next, known.clone());
                         }
-                        Some(known) => return Err(journal.foreign(known, &arch)),
+                        Some(known) => return Err(foreign(journal, known, &arch)),
                         None => {
                             let seed = self.seed.derive(&arch.to_string(), 0);
                             workers.send(Job { trial: next, arch, steps, seed });
@@ -125,6 +130,60 @@ impl Search {
         })?;
         Ok(trials)
     }
+}
+
+impl<A: Clone + Serialize + DeserializeOwned> Entry for Trial<A> {
+    const WHAT: &str = "trial";
+
+    fn number(&self) -> usize {
+        self.trial
+    }
+}
+
+/// A trial of another search: there is `known`, where this search asked for `arch`.
+fn foreign<A: Clone + Serialize + DeserializeOwned + Display>(
+    journal: &Journal<Trial<A>>,
+    known: &Trial<A>,
+    arch: &A,
+) -> Error {
+    journal.wrong(
+        known,
+        format!(
+            "trial {} is of another search: it tried {}, this one asks for {arch}",
+            known.trial, known.arch
+        ),
+    )
+}
+
+/// A candidate to judge.
+#[derive(Debug)]
+struct Job<A> {
+    trial: usize,
+    arch: A,
+    steps: usize,
+    seed: Seed,
+}
+
+/// Whatever goes wrong with a candidate is its own failure, and no other's.
+fn judge<A>(evaluator: &(impl Evaluator<A> + ?Sized), job: &Job<A>) -> Measurement {
+    let start = Instant::now();
+    let found =
+        catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&job.arch, &[job.steps], job.seed)));
+    let reason = match found {
+        Ok(Ok(mut measured)) => match measured.pop() {
+            Some(measured) => return measured,
+            None => "the evaluator measured nothing".to_owned(),
+        },
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => format!("panicked: {}", words(panic.as_ref())),
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    Measurement { steps: job.steps, outcome: Outcome::Failed(reason), seconds, seed: job.seed.0 }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]
