@@ -6,6 +6,7 @@
 //! whatever pair of learning rate and momentum does best there is used for the real data.
 
 use crate::batches::{Judged, Shuffled};
+use crate::learner::Learner;
 use crate::progress::Progress;
 use crate::records::{Accuracy, CurvePoint, Eval, Spread, Tuned};
 use crate::teaching;
@@ -13,7 +14,7 @@ use crate::trained::Trained;
 use anyhow::Result;
 use gtn_core::evaluate::{accuracy, teach};
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::learner::LearnerSpec;
+use gtn_core::learner::LearnerFamily;
 use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::TeachingSet;
@@ -36,7 +37,7 @@ const MORE_LEARNING_RATES: usize = 4;
 ///
 /// # Errors
 /// When there is no validation split to tune on, or the device fails.
-pub fn compare(trained: &Trained, learner: &LearnerSpec, learners: usize) -> Result<Eval> {
+pub fn compare(trained: &Trained, learner: &Learner, learners: usize) -> Result<Eval> {
     let (dataset, device, classes) = (&trained.dataset, &trained.device, trained.classes());
     let inner = &trained.config.recipe.inner;
     let judged = |split, name, limit| Judged::new(split, name, classes, limit, device);
@@ -87,7 +88,7 @@ pub fn compare(trained: &Trained, learner: &LearnerSpec, learners: usize) -> Res
 
 struct School<'a> {
     trained: &'a Trained,
-    learner: &'a LearnerSpec,
+    learner: &'a Learner,
     test: Judged,
     on_the_way: Judged,
     validation: Judged,

@@ -14,6 +14,7 @@ pub mod device;
 pub mod error;
 pub mod export;
 pub mod interrupt;
+pub mod learner;
 pub mod metrics_log;
 pub mod output;
 pub mod progress;

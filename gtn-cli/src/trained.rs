@@ -2,6 +2,7 @@
 
 use crate::batches::{Shuffled, image_shape};
 use crate::config::{Layer, RunConfig};
+use crate::learner::Learner;
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
@@ -20,7 +21,7 @@ pub struct Trained {
     /// The real data.
     pub dataset: Dataset,
     /// The teacher.
-    pub trainer: Trainer,
+    pub trainer: Trainer<Learner>,
     /// The device of all tensors.
     pub device: Device,
     real: Shuffled,

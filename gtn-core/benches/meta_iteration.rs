@@ -6,7 +6,7 @@ use candle_core::{DType, Device};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use gtn_core::data::{Batch, ImageShape, one_hot};
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::learner::LearnerSpec;
+use gtn_core::learner::{LearnerFamily, LearnerSpec};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::Params;
 use gtn_core::seed::{Seed, normal};

@@ -23,6 +23,7 @@
 //! use candle_core::{DType, Device, Tensor};
 //! use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
 //! use gtn_core::evaluate::{accuracy, teach};
+//! use gtn_core::learner::LearnerFamily;
 //! use gtn_core::recipe::Recipe;
 //! use gtn_core::seed::{Seed, normal};
 //! use gtn_core::trainer::Trainer;
@@ -41,7 +42,7 @@
 //!     }
 //! }
 //!
-//! let mut recipe = Recipe { iterations: 10, ..Recipe::default() };
+//! let mut recipe: Recipe = Recipe { iterations: 10, ..Recipe::default() };
 //! recipe.learner = "conv2_fc:4,4,8".parse()?;
 //! recipe.teacher = gtn_core::teacher::TeacherSpec::Generator {
 //!     curriculum: gtn_core::teacher::Curriculum::Full,

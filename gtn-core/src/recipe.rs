@@ -1,21 +1,23 @@
 //! A training run described by data.
 
 use crate::inner::InnerOptimizer;
-use crate::learner::LearnerSpec;
+use crate::learner::{LearnerFamily, LearnerSpec};
 use crate::teacher::TeacherSpec;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// All that a run depends on, but for its real data.
+///
+/// Its learners are those described by data, unless another family `L` is named.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Recipe {
+#[serde(default, bound(deserialize = "L: LearnerFamily"))]
+pub struct Recipe<L = LearnerSpec> {
     /// Seed of every draw.
     pub seed: u64,
     /// Meta-iterations, at least 1.
     pub iterations: usize,
     /// Who is taught.
-    pub learner: LearnerSpec,
+    pub learner: L,
     /// Who teaches.
     pub teacher: TeacherSpec,
     /// How a learner learns.
@@ -71,13 +73,13 @@ pub struct OuterSpec {
     pub clip: f64,
 }
 
-impl Default for Recipe {
+impl<L: Default> Default for Recipe<L> {
     /// The paper's settings for MNIST (arXiv 1912.07768).
     fn default() -> Self {
         Self {
             seed: 0,
             iterations: 2000,
-            learner: LearnerSpec::default(),
+            learner: L::default(),
             teacher: TeacherSpec::default(),
             inner: InnerSpec::default(),
             meta: MetaSpec::default(),
@@ -104,7 +106,7 @@ impl Default for OuterSpec {
     }
 }
 
-impl Recipe {
+impl<L> Recipe<L> {
     /// Checks every number's range.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, ImageShape, one_hot};
 use gtn_core::generator::Generator;
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::learner::{LearnerSpec, Width};
+use gtn_core::learner::{LearnerFamily, LearnerSpec, Width};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Network, Params};
 use gtn_core::seed::Seed;

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device};
 use gtn_core::data::{Batch, Batches};
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::learner::LearnerSpec;
+use gtn_core::learner::{LearnerFamily, LearnerSpec};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Network, Params};
 use gtn_core::seed::Seed;

@@ -2,13 +2,13 @@
 
 use crate::comparison::compare;
 use crate::config::{Layer, RunConfig};
+use crate::learner::Learner;
 use crate::output;
 use crate::records::Eval;
 use crate::run_dir::write_whole;
 use crate::trained::Trained;
 use crate::{args, error::Usage};
 use anyhow::Result;
-use gtn_core::learner::LearnerSpec;
 use std::path::Path;
 
 /// Compares and prints the result.
@@ -32,7 +32,7 @@ pub fn run(args: &args::Eval) -> Result<()> {
 ///
 /// # Errors
 /// When the data cannot be used, or the folder cannot be written.
-pub fn evaluate(trained: &Trained, learner: Option<&LearnerSpec>, learners: usize) -> Result<Eval> {
+pub fn evaluate(trained: &Trained, learner: Option<&Learner>, learners: usize) -> Result<Eval> {
     let own = &trained.config.recipe.learner;
     let eval = compare(trained, learner.unwrap_or(own), learners)?;
     if learner.is_none() {
@@ -43,7 +43,7 @@ pub fn evaluate(trained: &Trained, learner: Option<&LearnerSpec>, learners: usiz
 }
 
 /// A learner from a preset's name, or from the `[learner]` table of a TOML file.
-fn learner(spec: &str) -> Result<LearnerSpec> {
+fn learner(spec: &str) -> Result<Learner> {
     let path = Path::new(spec);
     if path.is_file() {
         let layer = Layer::file(path)?.section("learner");

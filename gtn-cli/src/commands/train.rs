@@ -8,6 +8,7 @@ use crate::batches::{Judged, Shuffled, image_shape};
 use crate::config::{Layer, Override, RunConfig};
 use crate::error::Usage;
 use crate::interrupt::Interrupt;
+use crate::learner::Learner;
 use crate::metrics_log::MetricsLog;
 use crate::progress::Progress;
 use crate::records::MetricsLine;
@@ -17,6 +18,7 @@ use anyhow::Result;
 use candle_core::Device;
 use gtn_core::data::ImageShape;
 use gtn_core::evaluate::{accuracy, teach};
+use gtn_core::learner::LearnerFamily;
 use gtn_core::meta::Activations;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::Trainer;
@@ -152,7 +154,7 @@ fn compare(config: &RunConfig, run: &RunDir) -> Result<()> {
 struct Session {
     config: RunConfig,
     run: RunDir,
-    trainer: Trainer,
+    trainer: Trainer<Learner>,
     image: ImageShape,
     classes: usize,
     real: Shuffled,

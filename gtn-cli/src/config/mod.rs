@@ -15,6 +15,7 @@ pub use overrides::Override;
 pub use preset::Preset;
 
 use crate::error::Usage;
+use crate::learner::Learner;
 use anyhow::{Context, Result};
 use gtn_core::recipe::Recipe;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ use toml::{Table, Value};
 pub struct RunConfig {
     /// Seed, length, learner, teacher, inner loop, meta-loss and outer optimizer.
     #[serde(flatten)]
-    pub recipe: Recipe,
+    pub recipe: Recipe<Learner>,
     /// The real data.
     pub data: DataConfig,
     /// When to look and when to save.

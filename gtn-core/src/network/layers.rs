@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use gtn_core::data::ImageShape;
-/// use gtn_core::learner::LearnerSpec;
+/// use gtn_core::learner::{LearnerFamily, LearnerSpec};
 /// use gtn_core::seed::Seed;
 ///
 /// let learner: LearnerSpec = toml::from_str(

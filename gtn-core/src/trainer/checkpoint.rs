@@ -2,6 +2,7 @@
 
 use super::{Adam, Trainer};
 use crate::data::ImageShape;
+use crate::learner::LearnerFamily;
 use crate::network::Params;
 use crate::recipe::Recipe;
 use crate::{Error, Result};
@@ -17,15 +18,16 @@ const KEY: &str = "gtn";
 const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+#[serde(bound(deserialize = "L: LearnerFamily"))]
+struct Header<L> {
     format: u32,
     iteration: usize,
     image: ImageShape,
     classes: usize,
-    recipe: Recipe,
+    recipe: Recipe<L>,
 }
 
-impl Trainer {
+impl<L: LearnerFamily> Trainer<L> {
     /// Writes a checkpoint, beside its place and then renamed: at any moment
     /// there is a whole one, the old or the new.
     ///
@@ -64,7 +66,7 @@ impl Trainer {
     pub(super) fn load(&mut self, path: &Path) -> Result<()> {
         let bytes =
             std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
-        let header = read_header(path, &bytes)?;
+        let header: Header<L> = read_header(path, &bytes)?;
         if header.recipe != self.recipe {
             return Err(damaged(
                 path,
@@ -101,12 +103,12 @@ impl Trainer {
     }
 }
 
-fn read_header(path: &Path, bytes: &[u8]) -> Result<Header> {
+fn read_header<L: LearnerFamily>(path: &Path, bytes: &[u8]) -> Result<Header<L>> {
     let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes)
         .map_err(|e| damaged(path, format!("not a whole safetensors file ({e})")))?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let header = header.ok_or_else(|| damaged(path, "not a checkpoint of gtn".into()))?;
-    let header: Header = serde_json::from_str(header)
+    let header: Header<L> = serde_json::from_str(header)
         .map_err(|e| damaged(path, format!("unreadable header ({e})")))?;
     if header.format != FORMAT {
         return Err(damaged(

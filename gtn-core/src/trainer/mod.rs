@@ -8,6 +8,7 @@ pub use checkpoint::write_beside;
 use crate::cpu::inner_product;
 use crate::data::{Batch, Batches, ImageShape};
 use crate::inner::{InnerOptimizer, Rates};
+use crate::learner::{LearnerFamily, LearnerSpec};
 use crate::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
 use crate::network::{Init, Layout, Network, Params};
 use crate::recipe::Recipe;
@@ -25,10 +26,10 @@ const LOG_LR: &str = "log_lr";
 /// Logits, so that a momentum stays between 0 and 1.
 const LOGIT_MOMENTUM: &str = "logit_momentum";
 
-/// Trains a teacher.
+/// Trains a teacher of learners of the family `L`.
 #[derive(Debug)]
-pub struct Trainer {
-    recipe: Recipe,
+pub struct Trainer<L = LearnerSpec> {
+    recipe: Recipe<L>,
     image: ImageShape,
     classes: usize,
     device: Device,
@@ -72,13 +73,13 @@ pub struct TeachingStep {
     pub rates: Rates,
 }
 
-impl Trainer {
+impl<L: LearnerFamily> Trainer<L> {
     /// A trainer before its first meta-iteration.
     ///
     /// # Errors
     /// [`Error::Spec`] when the recipe does not fit the data.
     pub fn new(
-        recipe: &Recipe,
+        recipe: &Recipe<L>,
         image: ImageShape,
         classes: usize,
         device: &Device,
@@ -116,7 +117,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Checkpoint`] when the file is damaged or of another recipe.
     pub fn resume(
-        recipe: &Recipe,
+        recipe: &Recipe<L>,
         image: ImageShape,
         classes: usize,
         device: &Device,
@@ -139,7 +140,7 @@ impl Trainer {
     }
 
     /// The recipe.
-    pub fn recipe(&self) -> &Recipe {
+    pub fn recipe(&self) -> &Recipe<L> {
         &self.recipe
     }
 
@@ -298,13 +299,13 @@ impl Teaching<'_> {
 }
 
 /// Judges on real batches. They are asked for from the last step to the first.
-struct Judging<'a> {
-    recipe: &'a Recipe,
+struct Judging<'a, L> {
+    recipe: &'a Recipe<L>,
     real: &'a dyn Batches,
     next: u64,
 }
 
-impl Exam for Judging<'_> {
+impl<L> Exam for Judging<'_, L> {
     fn batch(&mut self, step: usize) -> Result<Option<Batch>> {
         if !self.recipe.judged_after(step) {
             return Ok(None);

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, IndexOp, Tensor};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gtn_core::data::{Batch, ImageShape, one_hot};
 use gtn_core::inner::Rates;
-use gtn_core::learner::LearnerSpec;
+use gtn_core::learner::{LearnerFamily, LearnerSpec};
 use gtn_core::network::{Network, Params};
 use gtn_core::seed::{Rng, Seed, normal};
 use std::collections::HashMap;
