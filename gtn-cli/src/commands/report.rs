@@ -1,6 +1,7 @@
 //! `gtn report`: a run as a web page.
 
 use crate::args;
+use crate::config::Config;
 use crate::device::DeviceName;
 use crate::output;
 use crate::report::{ReportData, render};

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 /// The keys that say which kind of thing a table describes, and so which other keys it has.
-const KINDS: [&str; 2] = ["kind", "preset"];
+const KINDS: [&str; 3] = ["kind", "preset", "space"];
 
 /// `over` laid on `base`, table by table. A table that chooses another kind replaces the one below.
 pub(super) fn merge(base: &Table, over: &Table) -> Table {

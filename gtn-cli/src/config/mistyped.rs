@@ -3,11 +3,15 @@
 //! The reader itself does not tell: tables that come in several kinds are
 //! read in one go. So each value is tried alone.
 
-use super::{merge, read};
+use super::merge;
 use toml::Table;
 
-/// The first value of `over` that alone upon `base` is refused: its dotted key, and why.
-pub(super) fn find(base: &Table, over: &Table) -> Option<(String, String)> {
+/// The first value of `over` that alone upon `base` is refused, as `refusal` tells: its dotted key, and why.
+pub(super) fn find(
+    base: &Table,
+    over: &Table,
+    refusal: impl Fn(&Table) -> Option<String>,
+) -> Option<(String, String)> {
     let leaves = merge::leaves(over);
     // A kind may be refused for what its table lacks, so it is the last to be blamed.
     let (kinds, others): (Vec<_>, Vec<_>) =
@@ -19,9 +23,9 @@ pub(super) fn find(base: &Table, over: &Table) -> Option<(String, String)> {
         for (kind, value) in kinds.iter().filter(|(kind, _)| of_same_table(kind) && kind != path) {
             merge::insert(&mut alone, kind, (*value).clone()).ok()?;
         }
-        let without = read(&merge::merge(base, &alone)).err();
+        let without = refusal(&merge::merge(base, &alone));
         merge::insert(&mut alone, path, (*value).clone()).ok()?;
-        let with = read(&merge::merge(base, &alone)).err()?;
+        let with = refusal(&merge::merge(base, &alone))?;
         (without.as_ref() != Some(&with)).then(|| (path.join("."), with))
     })
 }

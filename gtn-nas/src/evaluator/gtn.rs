@@ -5,6 +5,7 @@ use super::training::{Exam, teach_and_judge};
 use crate::trial::Measurement;
 use crate::{Error, Result};
 use gtn_core::data::Batches;
+use gtn_core::learner::LearnerFamily;
 use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use gtn_core::teacher::{Curriculum, TeacherSpec};
@@ -13,17 +14,17 @@ use std::sync::OnceLock;
 
 /// Judges a network by its accuracy after the first steps of a trained teacher's curriculum (Such et al., arXiv
 /// 1912.07768), with the learning rates that the teacher learned.
-pub struct Gtn<'a> {
-    trainer: &'a Trainer,
+pub struct Gtn<'a, L> {
+    trainer: &'a Trainer<L>,
     real: &'a (dyn Batches + Sync),
     exam: &'a Exam,
     /// Where the teacher shows the same to everyone, it is made once.
     fixed: OnceLock<TeachingSet>,
 }
 
-impl<'a> Gtn<'a> {
+impl<'a, L: LearnerFamily> Gtn<'a, L> {
     /// A trained teacher; what it was trained on, in case that it draws from there; and what networks are judged on.
-    pub fn new(trainer: &'a Trainer, real: &'a (dyn Batches + Sync), exam: &'a Exam) -> Self {
+    pub fn new(trainer: &'a Trainer<L>, real: &'a (dyn Batches + Sync), exam: &'a Exam) -> Self {
         Self { trainer, real, exam, fixed: OnceLock::new() }
     }
 
@@ -44,7 +45,7 @@ impl<'a> Gtn<'a> {
     }
 }
 
-impl Evaluator<Network> for Gtn<'_> {
+impl<L: LearnerFamily> Evaluator<Network> for Gtn<'_, L> {
     fn steps(&self) -> usize {
         self.trainer.recipe().inner.steps
     }

@@ -12,6 +12,7 @@
 
 pub mod cell;
 mod choice;
+mod learners;
 mod lowering;
 pub mod macro_space;
 pub mod nb201;
@@ -19,6 +20,7 @@ mod spec;
 mod text;
 
 pub use cell::CellSpace;
+pub use learners::SpaceLearners;
 pub use macro_space::MacroSpace;
 pub use nb201::Nb201Space;
 pub use spec::SpaceSpec;
