@@ -64,7 +64,7 @@ impl Generator {
         }
         let [hidden, deep, shallow] = widths;
         let conv = Conv2d { stride: 1, padding: [0; 2] };
-        let mut net = NetworkBuilder::new(Means::Batch);
+        let mut net = NetworkBuilder::new(Means::Batch, true);
         let x = net.input(&[noise + classes]);
 
         let x = net.linear("fc1", x, hidden)?;

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, ImageShape};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
-use gtn_core::network::{Layer, Network, Params};
+use gtn_core::network::{Layer, Network, Normalization, Params};
 use gtn_core::seed::{Seed, normal};
 
 const IMAGE: ImageShape = ImageShape { channels: 2, height: 6, width: 5 };
@@ -47,13 +47,14 @@ const LAYERS: &str = "layers = [
     { op = 'classifier', name = 'fc' },
 ]";
 
-fn network() -> Network {
+fn network(weight_norm: bool) -> Network {
     #[derive(serde::Deserialize)]
     struct Table {
         layers: Vec<Layer>,
     }
     let table: Table = toml::from_str(LAYERS).unwrap();
-    Network::new(&table.layers, IMAGE, CLASSES, 0.4).unwrap()
+    let normalization = Normalization { norm_momentum: 0.4, weight_norm };
+    Network::new(&table.layers, IMAGE, CLASSES, normalization).unwrap()
 }
 
 fn draw(name: &str, shape: &[usize]) -> Tensor {
@@ -177,10 +178,18 @@ fn train(network: &Network, inputs: &Inputs, kept: Activations) -> (f64, Tensor,
 
 #[test]
 fn meta_gradient_through_branches_matches_central_differences() {
-    let network = network();
-    let inputs = Inputs::new(&network);
-    let (_, params, adjoints) = train(&network, &inputs, Activations::Recompute);
-    let loss = |inputs: &Inputs| train(&network, inputs, Activations::Recompute).0;
+    matches_central_differences(&network(true));
+}
+
+#[test]
+fn so_does_it_without_weight_norm() {
+    matches_central_differences(&network(false));
+}
+
+fn matches_central_differences(network: &Network) {
+    let inputs = Inputs::new(network);
+    let (_, params, adjoints) = train(network, &inputs, Activations::Recompute);
+    let loss = |inputs: &Inputs| train(network, inputs, Activations::Recompute).0;
     let h = 1e-6;
     let check = |what: &str, ours: f64, plus: &Inputs, minus: &Inputs| {
         let expected = (loss(plus) - loss(minus)) / (2.0 * h);
@@ -220,7 +229,7 @@ fn meta_gradient_through_branches_matches_central_differences() {
 
 #[test]
 fn neither_threads_nor_kept_activations_change_a_bit() {
-    let network = network();
+    let network = network(true);
     let inputs = Inputs::new(&network);
     let bits = |threads: usize, kept: Activations| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -3,7 +3,8 @@
 use candle_core::{DType, Device};
 use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
 use gtn_core::inner::InnerOptimizer;
-use gtn_core::learner::{LearnerSpec, Width};
+use gtn_core::learner::{Architecture, LearnerSpec, Width};
+use gtn_core::network::Normalization;
 use gtn_core::recipe::{InnerSpec, MetaSpec, OuterSpec, Recipe};
 use gtn_core::seed::{Seed, normal};
 use gtn_core::teacher::{Curriculum, TeacherSpec};
@@ -36,9 +37,11 @@ pub fn tiny_recipe(curriculum: Curriculum, optimizer: InnerOptimizer) -> Recipe 
     Recipe {
         seed: 3,
         iterations: 6,
-        learner: LearnerSpec::Conv2Fc {
-            widths: [Width::Range([4, 18]), Width::Fixed(17), Width::Fixed(9)],
-            norm_momentum: 0.3,
+        learner: LearnerSpec {
+            architecture: Architecture::Conv2Fc {
+                widths: [Width::Range([4, 18]), Width::Fixed(17), Width::Fixed(9)],
+            },
+            normalization: Normalization { norm_momentum: 0.3, ..Normalization::default() },
         },
         teacher: TeacherSpec::Generator {
             curriculum,

@@ -4,7 +4,7 @@ use candle_core::Device;
 use gtn_core::data::ImageShape;
 use gtn_core::inner::InnerOptimizer;
 use gtn_core::learner::{LearnerFamily, LearnerSpec};
-use gtn_core::network::{Layer, Network};
+use gtn_core::network::{Layer, Network, Normalization};
 use gtn_core::recipe::Recipe;
 use gtn_core::seed::Seed;
 use gtn_core::teacher::Curriculum;
@@ -42,7 +42,7 @@ impl LearnerFamily for Residual {
             ]);
         }
         layers.extend([Layer::GlobalAvgPool, Layer::Classifier { name: "fc".into() }]);
-        Network::new(&layers, image, classes, 0.0)
+        Network::new(&layers, image, classes, Normalization::default())
     }
 }
 

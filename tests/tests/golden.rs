@@ -8,9 +8,9 @@ use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, ImageShape, one_hot};
 use gtn_core::generator::Generator;
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::learner::{LearnerFamily, LearnerSpec, Width};
+use gtn_core::learner::{Architecture, LearnerFamily, LearnerSpec, Width};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
-use gtn_core::network::{Network, Params};
+use gtn_core::network::{Network, Normalization, Params};
 use gtn_core::seed::Seed;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -169,12 +169,14 @@ fn results(case: &Case, tensors: &Tensors, activations: Activations) -> Tensors 
     let [channels, height, width] = case.image;
     let image = ImageShape { channels, height, width };
     let widths = case.widths.map(Width::Fixed);
-    let norm_momentum = case.bn_momentum;
-    let spec = match case.learner.as_str() {
-        "conv2_fc" => LearnerSpec::Conv2Fc { widths, norm_momentum },
-        "conv5_gap" => LearnerSpec::Conv5Gap { widths, norm_momentum },
+    let architecture = match case.learner.as_str() {
+        "conv2_fc" => Architecture::Conv2Fc { widths },
+        "conv5_gap" => Architecture::Conv5Gap { widths },
         other => panic!("no learner `{other}`"),
     };
+    let normalization =
+        Normalization { norm_momentum: case.bn_momentum, ..Normalization::default() };
+    let spec = LearnerSpec { architecture, normalization };
     let network: Network = spec.network(Seed(0), image, case.classes).unwrap();
     let initial = Params::from_named(network.params(), &under(tensors, "learner/")).unwrap();
     let mut teaching = Teaching::new(case, tensors, image);

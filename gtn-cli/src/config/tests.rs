@@ -52,6 +52,9 @@ fn later_layers_win_key_by_key() {
 fn keys_of_a_table_need_not_name_its_kind() {
     let config = RunConfig::load(&[text("[learner]\nwidths = [8, [8, 16], 32]")]).unwrap();
     assert_eq!(config.recipe.learner.to_string(), "conv2_fc:8,8-16,32");
+    let config = RunConfig::load(&[set(&["learner.weight_norm=false"])]).unwrap();
+    assert_eq!(config.recipe.learner.to_string(), "conv2_fc:64,128,256");
+    assert!(!config.recipe.learner.normalization.weight_norm);
 }
 
 #[test]
@@ -86,6 +89,7 @@ fn unknown_keys_are_named_and_the_nearest_suggested() {
         ("lerner.widths=[1,2,3]", "lerner", "learner"),
         ("learner.width=[1,2,3]", "learner.width", "learner.widths"),
         ("learner.prest=conv2_fc", "learner.prest", "learner.preset"),
+        ("learner.weightnorm=false", "learner.weightnorm", "learner.weight_norm"),
         ("outer.finallr=0.5", "outer.finallr", "outer.final_lr"),
         ("iteration=3", "iteration", "iterations"),
         ("run.validate=3", "run.validate", "run.validate_every"),
@@ -113,6 +117,7 @@ fn wrong_types_name_key_found_and_expected() {
             "teacher.noise: expected a whole number, 0 or more, found floating point `1.5`",
         ),
         ("data.flip=1", "data.flip: expected true or false, found integer `1`"),
+        ("learner.weight_norm=1", "learner.weight_norm: expected true or false, found integer `1`"),
         ("seed.x=1", "seed.x: expected a whole number, 0 or more, found map"),
     ] {
         assert_eq!(refused(&[set(&[given])]), format!("command line: {expected}"));
@@ -184,4 +189,23 @@ fn a_layer_can_be_one_table_of_a_file() {
         assert_eq!(config.recipe.learner.to_string(), "conv2_fc:1,2,3");
         assert_eq!(config.recipe.seed, 0);
     }
+}
+
+#[test]
+fn a_learner_of_layers_survives_writing() {
+    let file = "[learner]
+        preset = 'custom'
+        weight_norm = false
+        layers = [
+            { op = 'conv', name = 'a', channels = 4, kernel = [1, 7], padding = [0, 3] },
+            { op = 'mark', value = 'a' },
+            { op = 'max_pool', kernel = 2, stride = 1, padding = 'same' },
+            { op = 'mark', value = 'b' },
+            { op = 'sum', of = ['a', 'b'] },
+            { op = 'classifier', name = 'fc' },
+        ]";
+    let config = RunConfig::load(&[text(file)]).unwrap();
+    assert_eq!(config.recipe.learner.to_string(), "custom (6 layers)");
+    let written = text(&config.to_toml().unwrap());
+    assert_eq!(RunConfig::load(&[written]).unwrap(), config);
 }

@@ -159,7 +159,7 @@ fn flatten(net: &mut NetworkBuilder, x: Value) -> Result<Value> {
 mod tests {
     use super::*;
     use crate::data::ImageShape;
-    use crate::network::Network;
+    use crate::network::{Network, Normalization};
 
     const IMAGE: ImageShape = ImageShape { channels: 2, height: 6, width: 5 };
 
@@ -173,12 +173,8 @@ mod tests {
     }
 
     fn build(toml: &str) -> Result<Network> {
-        Network::new(
-            &layers(&format!("{toml} {{ op = 'classifier', name = 'fc' }}")),
-            IMAGE,
-            3,
-            0.0,
-        )
+        let layers = layers(&format!("{toml} {{ op = 'classifier', name = 'fc' }}"));
+        Network::new(&layers, IMAGE, 3, Normalization::default())
     }
 
     const BRANCHES: &str = "

@@ -38,6 +38,7 @@ pub(crate) struct NetworkBuilder {
     running: Layout,
     batch_means: Vec<Value>,
     means: Means,
+    weight_norm: bool,
 }
 
 /// What [`NetworkBuilder::finish`] returns.
@@ -51,7 +52,7 @@ pub(crate) struct Built {
 }
 
 impl NetworkBuilder {
-    pub(crate) fn new(means: Means) -> Self {
+    pub(crate) fn new(means: Means, weight_norm: bool) -> Self {
         Self {
             graph: GraphBuilder::new(),
             leaves: Vec::new(),
@@ -59,6 +60,7 @@ impl NetworkBuilder {
             running: Layout::default(),
             batch_means: Vec::new(),
             means,
+            weight_norm,
         }
     }
 
@@ -83,12 +85,16 @@ impl NetworkBuilder {
         Ok(self.graph.leaf(shape))
     }
 
-    /// A weight-normalized weight. Directions start evenly from ±1/√fan-in and lengths at their
-    /// norms. Larger ones slow the learner down: a direction turns by its gradient over its length squared.
+    /// A weight, which starts evenly from ±1/√fan-in: normalized, as directions and lengths, or as
+    /// it is. Larger directions would slow the learner down: one turns by its gradient over its
+    /// length squared.
     fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
         let fan_in: usize = shape[1..].iter().product();
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         let v = self.param(format!("{name}.weight"), shape, Init::Uniform { bound })?;
+        if !self.weight_norm {
+            return Ok(v);
+        }
         let g = self.param(format!("{name}.g"), &shape[..1], Init::RowNorms)?;
         self.apply(WeightNorm, &[v, g])
     }

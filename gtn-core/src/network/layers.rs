@@ -34,7 +34,8 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Every convolution and linear layer is weight-normalized.
+/// Every convolution and linear layer is weight-normalized, unless [`super::Normalization`] says
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {

@@ -15,7 +15,27 @@ use crate::ops::{CrossEntropy, LogSoftmax};
 use crate::{Error, Result};
 use builder::{Leaf, Means, NetworkBuilder};
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// How a network's layers are normalized.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Normalization {
+    /// Share `m` of the old running mean in the new one, at least 0 and below 1:
+    /// `running ← m·running + (1 − m)·batch mean`.
+    pub norm_momentum: f64,
+    /// Whether convolutions and linear layers learn directions and lengths (`NAME.weight` and
+    /// `NAME.g`; Salimans & Kingma, arXiv 1602.07868) or their weights as they are (`NAME.weight`
+    /// alone). Both start at the same weights.
+    pub weight_norm: bool,
+}
+
+impl Default for Normalization {
+    fn default() -> Self {
+        Self { norm_momentum: 0.0, weight_norm: true }
+    }
+}
 
 /// A learner's architecture, built for one image shape and number of classes.
 ///
@@ -38,24 +58,22 @@ pub struct Network {
 impl Network {
     /// Builds a network from its layers.
     ///
-    /// `norm_momentum` (0 ≤ m < 1) is the share of the old running mean in
-    /// the new one: `running ← m·running + (1 − m)·batch mean`.
-    ///
     /// # Errors
-    /// [`Error::Spec`] that names the layer that does not fit.
+    /// [`Error::Spec`] that names the layer that does not fit, or when `norm_momentum` is out of range.
     pub fn new(
         layers: &[Layer],
         image: ImageShape,
         classes: usize,
-        norm_momentum: f64,
+        normalization: Normalization,
     ) -> Result<Self> {
+        let Normalization { norm_momentum, weight_norm } = normalization;
         if !(0.0..1.0).contains(&norm_momentum) {
             return Err(Error::spec(format!(
                 "norm_momentum must be at least 0 and below 1, found {norm_momentum}"
             )));
         }
         let build = |means| {
-            let mut net = NetworkBuilder::new(means);
+            let mut net = NetworkBuilder::new(means, weight_norm);
             let x = net.input(&image.dims());
             let targets = net.input(&[classes]);
             let logits = assemble::assemble(&mut net, layers, x, classes)?;
@@ -295,4 +313,32 @@ pub(crate) fn gather(
         }
     }
     Params::gather(layout, &parts, like.flat().dtype(), like.flat().device())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::{LearnerFamily, LearnerSpec};
+    use crate::seed::{Seed, normal};
+
+    #[test]
+    fn without_weight_norm_a_learner_starts_at_the_same_weights() {
+        let image = ImageShape { channels: 1, height: 8, width: 8 };
+        let images = normal(&[5, 1, 8, 8], DType::F64, &Device::Cpu, &mut Seed(2).rng()).unwrap();
+        let logits = |weight_norm| {
+            let mut spec: LearnerSpec = "conv2_fc:4,5,6".parse().unwrap();
+            spec.normalization.weight_norm = weight_norm;
+            let network = spec.network(Seed(0), image, 3).unwrap();
+            let lengths = network.params().slots().iter().any(|slot| slot.name.ends_with(".g"));
+            assert_eq!(lengths, weight_norm);
+            let layout = network.params();
+            let params =
+                Params::init(layout, DType::F64, &Device::Cpu, &mut Seed(1).rng()).unwrap();
+            let running = network.fresh_running(DType::F64, &Device::Cpu).unwrap();
+            network.logits(&params, &running, &images).unwrap()
+        };
+        let gap = (logits(true) - logits(false)).unwrap().abs().unwrap().max_all().unwrap();
+        // Lengths are computed in f32.
+        assert!(gap.to_scalar::<f64>().unwrap() < 1e-5);
+    }
 }

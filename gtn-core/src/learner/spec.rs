@@ -1,71 +1,15 @@
-//! Families of learners, and those described by data: presets, widths drawn at random, or layer
-//! by layer.
+//! Learners described by data: presets, widths drawn at random, or layer by layer.
 
+use super::LearnerFamily;
 use crate::data::ImageShape;
-use crate::network::{Layer, Network};
+use crate::network::{Layer, Network, Normalization};
 use crate::ops::Padding;
 use crate::seed::Seed;
 use crate::{Error, Result};
 use rand::RngExt;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fmt::{self, Debug};
+use std::fmt;
 use std::str::FromStr;
-
-/// A family of learners, of which each fresh learner is a member.
-///
-/// A recipe holds its family, so a family is data: what it is written as tells it from others, in
-/// configurations and checkpoints alike. The default is for recipes that name none.
-///
-/// [`LearnerSpec`] is one; a space of architectures to search is another. Here is one whose
-/// members are stacks of one to three convolutions:
-///
-/// ```
-/// use gtn_core::data::ImageShape;
-/// use gtn_core::learner::LearnerFamily;
-/// use gtn_core::network::{Layer, Network};
-/// use gtn_core::recipe::Recipe;
-/// use gtn_core::seed::Seed;
-/// use gtn_core::trainer::Trainer;
-/// use rand::RngExt;
-/// use serde::{Deserialize, Serialize};
-///
-/// #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-/// struct Stacks {
-///     channels: usize,
-/// }
-///
-/// impl LearnerFamily for Stacks {
-///     fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> gtn_core::Result<Network> {
-///         let depth = seed.derive("depth", 0).rng().random_range(1..=3);
-///         let conv = |number: usize| Layer::Conv {
-///             name: format!("conv{number}"),
-///             channels: self.channels,
-///             kernel: 3.into(),
-///             stride: 1,
-///             padding: 1.into(),
-///         };
-///         let norm = |number: usize| Layer::MeanNorm { name: format!("norm{number}") };
-///         let mut layers: Vec<_> = (0..depth).flat_map(|n| [conv(n), norm(n)]).collect();
-///         layers.extend([Layer::GlobalAvgPool, Layer::Classifier { name: "fc".into() }]);
-///         Network::new(&layers, image, classes, 0.0)
-///     }
-/// }
-///
-/// let recipe = Recipe { learner: Stacks { channels: 8 }, ..Recipe::default() };
-/// let image = ImageShape { channels: 1, height: 28, width: 28 };
-/// let trainer = Trainer::new(&recipe, image, 10, &candle_core::Device::Cpu)?;
-/// # Ok::<(), gtn_core::Error>(())
-/// ```
-pub trait LearnerFamily:
-    Debug + Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync
-{
-    /// The member that `seed` draws, built.
-    ///
-    /// # Errors
-    /// [`Error::Spec`] when such images and classes do not fit it.
-    fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> Result<Network>;
-}
 
 /// Learners described by data.
 ///
@@ -73,23 +17,34 @@ pub trait LearnerFamily:
 /// use gtn_core::learner::LearnerSpec;
 ///
 /// let spec: LearnerSpec = toml::from_str(
-///     "preset = 'conv2_fc'\nwidths = [16, [16, 64], 64]  # the second is drawn anew for each learner",
+///     "preset = 'conv2_fc'
+///      widths = [16, [16, 64], 64]  # the second is drawn anew for each learner
+///      norm_momentum = 0.5",
 /// )?;
 /// assert_eq!(spec.to_string(), "conv2_fc:16,16-64,64");
+/// assert!(spec.normalization.weight_norm);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LearnerSpec {
+    /// Their layers.
+    #[serde(flatten)]
+    pub architecture: Architecture,
+    /// How their layers are normalized.
+    #[serde(flatten)]
+    pub normalization: Normalization,
+}
+
+/// The layers of learners.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "preset", rename_all = "snake_case")]
-pub enum LearnerSpec {
+pub enum Architecture {
     /// Two convolutions with max-pooling and two fully connected layers: the paper's for MNIST.
     Conv2Fc {
         /// Channels of the convolutions, outputs of the first fully connected
         /// layer: (64, 128, 256) in the paper.
         #[serde(default = "paper_widths")]
         widths: [Width; 3],
-        /// Share of the old running mean in the new one: at least 0, below 1.
-        #[serde(default)]
-        norm_momentum: f64,
     },
     /// Five convolutions, two of stride 2, and global average pooling: the paper's for CIFAR-10.
     Conv5Gap {
@@ -97,17 +52,11 @@ pub enum LearnerSpec {
         /// convolution: (64, 128, 256) in the paper.
         #[serde(default = "paper_widths")]
         widths: [Width; 3],
-        /// Share of the old running mean in the new one: at least 0, below 1.
-        #[serde(default)]
-        norm_momentum: f64,
     },
-    /// Any stack of layers.
+    /// Any layers.
     Custom {
         /// The layers, of which the last is a [`Layer::Classifier`].
         layers: Vec<Layer>,
-        /// Share of the old running mean in the new one: at least 0, below 1.
-        #[serde(default)]
-        norm_momentum: f64,
     },
 }
 
@@ -125,37 +74,29 @@ fn paper_widths() -> [Width; 3] {
     [64, 128, 256].map(Width::Fixed)
 }
 
-impl Default for LearnerSpec {
+impl Default for Architecture {
     fn default() -> Self {
-        Self::Conv2Fc { widths: paper_widths(), norm_momentum: 0.0 }
+        Self::Conv2Fc { widths: paper_widths() }
     }
 }
 
-impl LearnerSpec {
+impl Architecture {
     /// The layers of the member that `seed` draws.
     ///
     /// # Errors
     /// [`Error::Spec`] when a width is zero or its range is empty.
     pub fn layers(&self, seed: Seed) -> Result<Vec<Layer>> {
         match self {
-            Self::Conv2Fc { widths, .. } => Ok(conv2_fc(draw(widths, seed)?)),
-            Self::Conv5Gap { widths, .. } => Ok(conv5_gap(draw(widths, seed)?)),
-            Self::Custom { layers, .. } => Ok(layers.clone()),
-        }
-    }
-
-    fn norm_momentum(&self) -> f64 {
-        match *self {
-            Self::Conv2Fc { norm_momentum, .. }
-            | Self::Conv5Gap { norm_momentum, .. }
-            | Self::Custom { norm_momentum, .. } => norm_momentum,
+            Self::Conv2Fc { widths } => Ok(conv2_fc(draw(widths, seed)?)),
+            Self::Conv5Gap { widths } => Ok(conv5_gap(draw(widths, seed)?)),
+            Self::Custom { layers } => Ok(layers.clone()),
         }
     }
 }
 
 impl LearnerFamily for LearnerSpec {
     fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> Result<Network> {
-        Network::new(&self.layers(seed)?, image, classes, self.norm_momentum())
+        Network::new(&self.architecture.layers(seed)?, image, classes, self.normalization)
     }
 }
 
@@ -226,10 +167,12 @@ impl fmt::Display for Width {
 
 impl fmt::Display for LearnerSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, widths) = match self {
-            Self::Conv2Fc { widths, .. } => ("conv2_fc", widths),
-            Self::Conv5Gap { widths, .. } => ("conv5_gap", widths),
-            Self::Custom { layers, .. } => return write!(f, "custom ({} layers)", layers.len()),
+        let (name, widths) = match &self.architecture {
+            Architecture::Conv2Fc { widths } => ("conv2_fc", widths),
+            Architecture::Conv5Gap { widths } => ("conv5_gap", widths),
+            Architecture::Custom { layers } => {
+                return write!(f, "custom ({} layers)", layers.len());
+            }
         };
         write!(f, "{name}:{},{},{}", widths[0], widths[1], widths[2])
     }
@@ -244,13 +187,16 @@ impl FromStr for LearnerSpec {
             Some((name, widths)) => (name, parse_widths(widths)?),
             None => (text, paper_widths()),
         };
-        match name {
-            "conv2_fc" => Ok(Self::Conv2Fc { widths, norm_momentum: 0.0 }),
-            "conv5_gap" => Ok(Self::Conv5Gap { widths, norm_momentum: 0.0 }),
-            _ => Err(Error::spec(format!(
-                "there is no learner preset `{name}`; there are conv2_fc and conv5_gap, for example conv2_fc:16,32,64"
-            ))),
-        }
+        let architecture = match name {
+            "conv2_fc" => Architecture::Conv2Fc { widths },
+            "conv5_gap" => Architecture::Conv5Gap { widths },
+            _ => {
+                return Err(Error::spec(format!(
+                    "there is no learner preset `{name}`; there are conv2_fc and conv5_gap, for example conv2_fc:16,32,64"
+                )));
+            }
+        };
+        Ok(Self { architecture, normalization: Normalization::default() })
     }
 }
 
