@@ -2,7 +2,7 @@
 
 use gtn_core::data::ImageShape;
 use gtn_core::learner::{LearnerFamily, LearnerSpec};
-use gtn_core::network::Network;
+use gtn_core::network::{Network, Normalization};
 use gtn_core::seed::Seed;
 use gtn_nas::space::{SpaceLearners, SpaceSpec};
 use serde::de::Error as _;
@@ -40,6 +40,17 @@ impl<'de> Deserialize<'de> for Learner {
     }
 }
 
+impl Learner {
+    /// How their layers are normalized.
+    #[must_use]
+    pub fn normalization(&self) -> Normalization {
+        match self {
+            Self::Described(spec) => spec.normalization,
+            Self::Space(learners) => learners.normalization,
+        }
+    }
+}
+
 impl LearnerFamily for Learner {
     fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> gtn_core::Result<Network> {
         match self {
@@ -64,7 +75,7 @@ impl FromStr for Learner {
     /// A preset with its widths, like `conv2_fc:16,32,64`, or a space, like `macro`.
     fn from_str(text: &str) -> Result<Self, anyhow::Error> {
         match (text.parse::<SpaceSpec>(), text.parse::<LearnerSpec>()) {
-            (Ok(space), _) => Ok(Self::Space(SpaceLearners { space, norm_momentum: 0.0 })),
+            (Ok(space), _) => Ok(Self::Space(SpaceLearners { space, ..SpaceLearners::default() })),
             (_, Ok(spec)) => Ok(Self::Described(spec)),
             (_, Err(error)) => Err(error.into()),
         }

@@ -24,6 +24,7 @@ pub mod run_dir;
 pub mod sheet;
 pub mod teaching;
 pub mod trained;
+pub mod tuning;
 
 use anyhow::{Context, Result};
 use args::{Cli, Command, Compute, Verbosity};

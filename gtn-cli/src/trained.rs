@@ -67,6 +67,12 @@ impl Trained {
         Ok(Self { run, config, dataset, trainer, device, real })
     }
 
+    /// The batches that it was trained with.
+    #[must_use]
+    pub fn real(&self) -> &Shuffled {
+        &self.real
+    }
+
     /// The shape of the images.
     #[must_use]
     pub fn image(&self) -> ImageShape {

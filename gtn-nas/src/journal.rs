@@ -42,39 +42,7 @@ impl<T: Entry> Journal<T> {
     /// the file cannot be read or written.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         let failed = |source| Error::Io { path: path.to_owned(), source };
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut entries = BTreeMap::new();
-        let (mut sound, mut mended) = (0, None);
-        let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
-        for (index, line) in lines.iter().enumerate() {
-            let number = index + 1;
-            let damaged = |message| Error::Journal { path: path.to_owned(), line: number, message };
-            match serde_json::from_slice::<T>(line) {
-                Ok(entry) => {
-                    if entries.contains_key(&entry.number()) {
-                        return Err(damaged(format!(
-                            "{} {} is there a second time; remove one of the lines",
-                            T::WHAT,
-                            entry.number()
-                        )));
-                    }
-                    entries.insert(entry.number(), (number, entry));
-                    sound += line.len();
-                }
-                Err(_) if number == lines.len() => {
-                    mended = Some(format!(
-                        "{}, line {number}: cut off, since it is damaged or was torn by a sudden end; its {} is done again",
-                        path.display(),
-                        T::WHAT
-                    ));
-                }
-                Err(error) => return Err(damaged(format!("damaged: {error}"))),
-            }
-        }
+        let Found { entries, text, sound, mended } = Found::<T>::at(path)?;
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         file.set_len(sound as u64).map_err(failed)?;
         let mut journal = Self { file: Some((file, path.to_owned())), entries };
@@ -83,6 +51,14 @@ impl<T: Entry> Journal<T> {
             journal.write(b"\n")?;
         }
         Ok((journal, mended))
+    }
+
+    /// Reads a journal and leaves it as it is; a torn last line does not count.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn read(path: &Path) -> Result<Vec<T>> {
+        Ok(Found::at(path)?.entries.into_values().map(|(_, entry)| entry).collect())
     }
 
     /// The result of this number.
@@ -125,6 +101,56 @@ impl<T: Entry> Journal<T> {
 
     fn path(&self) -> PathBuf {
         self.file.as_ref().map(|(_, path)| path.clone()).unwrap_or_default()
+    }
+}
+
+/// What is in a journal's file.
+struct Found<T> {
+    entries: BTreeMap<usize, (usize, T)>,
+    text: Vec<u8>,
+    /// Bytes up to the end of the last sound line.
+    sound: usize,
+    /// What is wrong with the last line, if it is not sound.
+    mended: Option<String>,
+}
+
+impl<T: Entry> Found<T> {
+    fn at(path: &Path) -> Result<Self> {
+        let failed = |source| Error::Io { path: path.to_owned(), source };
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut entries = BTreeMap::new();
+        let (mut sound, mut mended) = (0, None);
+        let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+        for (index, line) in lines.iter().enumerate() {
+            let number = index + 1;
+            let damaged = |message| Error::Journal { path: path.to_owned(), line: number, message };
+            match serde_json::from_slice::<T>(line) {
+                Ok(entry) => {
+                    if entries.contains_key(&entry.number()) {
+                        return Err(damaged(format!(
+                            "{} {} is there a second time; remove one of the lines",
+                            T::WHAT,
+                            entry.number()
+                        )));
+                    }
+                    entries.insert(entry.number(), (number, entry));
+                    sound += line.len();
+                }
+                Err(_) if number == lines.len() => {
+                    mended = Some(format!(
+                        "{}, line {number}: cut off, since it is damaged or was torn by a sudden end; its {} is done again",
+                        path.display(),
+                        T::WHAT
+                    ));
+                }
+                Err(error) => return Err(damaged(format!("damaged: {error}"))),
+            }
+        }
+        Ok(Self { entries, text, sound, mended })
     }
 }
 

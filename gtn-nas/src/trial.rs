@@ -1,6 +1,7 @@
 //! What was tried, and how it did.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// A candidate that a strategy asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,12 +92,20 @@ impl<A> Trial<A> {
 
 /// The best of trials: the highest score after the most steps; the first of equals.
 pub fn best<A>(trials: &[Trial<A>]) -> Option<&Trial<A>> {
-    let scored = trials.iter().filter_map(|trial| Some((trial, trial.score()?)));
-    let better = |a: &(&Trial<A>, f64), b: &(&Trial<A>, f64)| {
-        let steps = b.0.measured.steps.cmp(&a.0.measured.steps);
-        steps.then(b.1.total_cmp(&a.1)).then(a.0.trial.cmp(&b.0.trial))
-    };
-    scored.min_by(better).map(|(trial, _)| trial)
+    trials.iter().filter(|trial| trial.score().is_some()).min_by(|a, b| better_first(a, b))
+}
+
+/// The trials that have a score, in the order of [`best`].
+pub fn ranked<A>(trials: &[Trial<A>]) -> Vec<&Trial<A>> {
+    let mut scored: Vec<_> = trials.iter().filter(|trial| trial.score().is_some()).collect();
+    scored.sort_by(|a, b| better_first(a, b));
+    scored
+}
+
+fn better_first<A>(a: &Trial<A>, b: &Trial<A>) -> Ordering {
+    let score = |trial: &Trial<A>| trial.score().unwrap_or(f64::NEG_INFINITY);
+    let steps = b.measured.steps.cmp(&a.measured.steps);
+    steps.then(score(b).total_cmp(&score(a))).then(a.trial.cmp(&b.trial))
 }
 
 #[cfg(test)]
@@ -133,6 +142,8 @@ mod tests {
             trial(4, 16, Outcome::Score(0.7)),
         ];
         assert_eq!(best(&trials).unwrap().trial, 3);
+        let order: Vec<usize> = ranked(&trials).iter().map(|trial| trial.trial).collect();
+        assert_eq!(order, [3, 4, 2, 0]);
         assert_eq!(best(&trials[..2]).unwrap().trial, 0);
         assert!(best(&trials[1..2]).is_none());
     }

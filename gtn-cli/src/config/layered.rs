@@ -9,6 +9,9 @@ use toml::{Table, Value};
 
 /// A configuration that is read in layers, over its defaults.
 pub trait Config: Clone + Default + Serialize + DeserializeOwned {
+    /// The keys that say which kind of thing a table describes, and so which other keys it has.
+    const KINDS: &[&str] = &[];
+
     /// Checks what types do not.
     ///
     /// # Errors
@@ -30,8 +33,8 @@ pub trait Config: Clone + Default + Serialize + DeserializeOwned {
         let mut config = Self::default();
         for Layer { origin, table } in layers {
             let below = to_table(&config)?;
-            config = read(&merge::merge(&below, table)).map_err(|message| {
-                let at_fault = mistyped::find(&below, table, |table| read::<Self>(table).err());
+            config = read(&merge::merge(&below, table, Self::KINDS)).map_err(|message| {
+                let at_fault = mistyped::find(&below, table, Self::KINDS, |table| read::<Self>(table).err());
                 let (key, message) = at_fault.unwrap_or_else(|| (String::new(), message));
                 let key = if key.is_empty() { key } else { format!("{key}: ") };
                 Usage::error(format!("{origin}: {key}{}", mistyped::readable(&message)))

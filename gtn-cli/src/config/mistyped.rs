@@ -10,22 +10,23 @@ use toml::Table;
 pub(super) fn find(
     base: &Table,
     over: &Table,
+    kinds: &[&str],
     refusal: impl Fn(&Table) -> Option<String>,
 ) -> Option<(String, String)> {
     let leaves = merge::leaves(over);
     // A kind may be refused for what its table lacks, so it is the last to be blamed.
-    let (kinds, others): (Vec<_>, Vec<_>) =
-        leaves.iter().partition(|(path, _)| merge::is_kind(path));
-    others.iter().chain(&kinds).find_map(|(path, value)| {
+    let is_kind = |path: &[String]| path.last().is_some_and(|key| kinds.contains(&key.as_str()));
+    let (of_kind, others): (Vec<_>, Vec<_>) = leaves.iter().partition(|(path, _)| is_kind(path));
+    others.iter().chain(&of_kind).find_map(|(path, value)| {
         let mut alone = Table::new();
         let of_same_table =
             |kind: &[String]| kind.split_last().unzip().1 == path.split_last().unzip().1;
-        for (kind, value) in kinds.iter().filter(|(kind, _)| of_same_table(kind) && kind != path) {
+        for (kind, value) in of_kind.iter().filter(|(kind, _)| of_same_table(kind) && kind != path) {
             merge::insert(&mut alone, kind, (*value).clone()).ok()?;
         }
-        let without = refusal(&merge::merge(base, &alone));
+        let without = refusal(&merge::merge(base, &alone, kinds));
         merge::insert(&mut alone, path, (*value).clone()).ok()?;
-        let with = refusal(&merge::merge(base, &alone))?;
+        let with = refusal(&merge::merge(base, &alone, kinds))?;
         (without.as_ref() != Some(&with)).then(|| (path.join("."), with))
     })
 }

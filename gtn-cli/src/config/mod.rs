@@ -79,6 +79,8 @@ impl Default for Schedule {
 }
 
 impl Config for RunConfig {
+    const KINDS: &[&str] = &["kind", "preset", "space"];
+
     fn validate(&self) -> Result<()> {
         self.recipe.validate()?;
         for (key, every) in [

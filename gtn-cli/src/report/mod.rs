@@ -8,7 +8,7 @@ mod layout;
 mod page;
 pub mod plot;
 mod ticks;
-mod words;
+pub(crate) mod words;
 
 use crate::records::{Eval, MetricsLine};
 

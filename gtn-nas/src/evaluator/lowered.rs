@@ -5,7 +5,7 @@ use crate::space::NetworkSpace;
 use crate::trial::Measurement;
 use crate::{Error, Result};
 use gtn_core::data::ImageShape;
-use gtn_core::network::Network;
+use gtn_core::network::{Network, Normalization};
 use gtn_core::seed::Seed;
 
 /// Judges the architectures of a space by the networks that they are for one image shape and number of classes.
@@ -17,8 +17,8 @@ pub struct Lowered<'a, S, E: ?Sized> {
     pub image: ImageShape,
     /// The number of classes.
     pub classes: usize,
-    /// Share of the old running mean in the new one, 0 to 1; 0 for trainings of a few steps.
-    pub norm_momentum: f64,
+    /// How layers are normalized. Running means of short memory are for trainings of a few steps.
+    pub normalization: Normalization,
     /// Judges networks.
     pub evaluator: &'a E,
 }
@@ -30,7 +30,7 @@ impl<S: NetworkSpace, E: Evaluator<Network> + ?Sized> Evaluator<S::Arch> for Low
 
     fn evaluate(&self, arch: &S::Arch, steps: &[usize], seed: Seed) -> Result<Vec<Measurement>> {
         let layers = self.space.layers(arch);
-        let network = Network::new(&layers, self.image, self.classes, self.norm_momentum);
+        let network = Network::new(&layers, self.image, self.classes, self.normalization);
         self.evaluator.evaluate(&network.map_err(Error::from)?, steps, seed)
     }
 }

@@ -14,7 +14,7 @@
 mod full;
 mod gtn;
 mod lowered;
-// pub mod proxy;
+pub mod proxy;
 mod real;
 mod training;
 

@@ -1,11 +1,12 @@
 //! Evaluators on a toy data set.
 
+use super::proxy::{Proxy, ZeroCost};
 use super::*;
 use crate::space::{MacroSpace, Space};
 use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::network::Network;
+use gtn_core::network::{Network, Normalization};
 use gtn_core::recipe::{InnerSpec, Recipe};
 use gtn_core::seed::normal;
 use gtn_core::teacher::TeacherSpec;
@@ -34,7 +35,7 @@ fn exam() -> Exam {
 /// A network of the macro space.
 pub(super) fn network(text: &str) -> Network {
     use crate::space::NetworkSpace;
-    Network::new(&MacroSpace.layers(&text.parse().unwrap()), IMAGE, 2, 0.0).unwrap()
+    Network::new(&MacroSpace.layers(&text.parse().unwrap()), IMAGE, 2, Normalization::default()).unwrap()
 }
 
 fn real(exam: &Exam, lr: f64) -> Real<'_> {
@@ -101,7 +102,7 @@ fn a_teacher_judges_in_its_own_few_steps() {
         space: &MacroSpace,
         image: IMAGE,
         classes: 2,
-        norm_momentum: 0.0,
+        normalization: Normalization::default(),
         evaluator: &gtn as &dyn Evaluator<Network>,
     };
     let arch = "8k3-max2-norm-relu,gap".parse().unwrap();
@@ -127,4 +128,48 @@ fn a_full_training_has_a_schedule_of_its_own() {
 #[test]
 fn an_exam_needs_images() {
     assert!(Exam::new([]).unwrap_err().to_string().contains("no images"));
+}
+
+fn score(proxy: Proxy, text: &str) -> Option<f64> {
+    let batch = DarkOrBright.batch(9, 12).unwrap();
+    let judge = ZeroCost { proxy, batch: &batch };
+    let found = judge.evaluate(&network(text), &[0], Seed(1)).unwrap();
+    assert_eq!(found, judge.evaluate(&network(text), &[0], Seed(1)).unwrap().into_iter()
+        .map(|again| Measurement { seconds: found[0].seconds, ..again }).collect::<Vec<_>>());
+    assert_eq!((found.len(), found[0].steps), (1, 0));
+    found[0].score()
+}
+
+#[test]
+fn sizes_are_counted() {
+    // 3·3·8 weights, 8 biases of the norm, 8·2 weights and 2 biases.
+    assert_eq!(score(Proxy::Params, "8k3-max2-norm-relu,gap"), Some(72.0 + 8.0 + 16.0 + 2.0));
+    assert_eq!(score(Proxy::Flops, "8k3-max2-norm-relu,gap"), Some(64.0 * 72.0 + 16.0));
+    assert_eq!(score(Proxy::Flops, "8k3-stride-norm-relu,gap"), Some(16.0 * 72.0 + 16.0));
+}
+
+#[test]
+fn looks_before_training_tell_something() {
+    for text in ["8k3-max2-norm-relu,16k3-relu,gap-16", "4k1-avg2,flat"] {
+        assert!(score(Proxy::GradNorm, text).unwrap() > 0.0);
+        assert!(score(Proxy::SynFlow, text).unwrap() > 0.0);
+    }
+    let more = score(Proxy::Naswot, "48k3-max2-relu,flat").unwrap();
+    assert!(more > score(Proxy::Naswot, "8k3-max2-relu,flat").unwrap());
+    assert_eq!(score(Proxy::Naswot, "8k3-max2,flat"), None, "no rectifiers");
+}
+
+/// By conservation, each layer's weights add up to the sum of the outputs, with and without weight normalization.
+#[test]
+fn weight_normalization_does_not_change_synaptic_flow() {
+    use crate::space::NetworkSpace;
+    let layers = MacroSpace.layers(&"8k3-max2-norm-relu,16k3-relu,gap-16".parse().unwrap());
+    let batch = DarkOrBright.batch(9, 12).unwrap();
+    let flow = |weight_norm| {
+        let normalization = Normalization { weight_norm, ..Normalization::default() };
+        let network = Network::new(&layers, IMAGE, 2, normalization).unwrap();
+        Proxy::SynFlow.score(&network, &batch, Seed(1)).unwrap()
+    };
+    let (with, without) = (flow(true), flow(false));
+    assert!((with - without).abs() < 1e-5 * without, "{with} {without}");
 }

@@ -36,6 +36,9 @@ pub struct Search {
     /// Candidates under way before the first of them is told, at least 1. With fewer of them
     /// a strategy knows more when it is asked; with more, workers wait less.
     pub ahead: usize,
+    /// Training steps after which a candidate is judged where the strategy does not say; the evaluator's own
+    /// number if `None`.
+    pub steps: Option<usize>,
     /// When it ends.
     pub budget: Budget,
 }
@@ -43,7 +46,7 @@ pub struct Search {
 impl Default for Search {
     /// 100 trials, one at a time.
     fn default() -> Self {
-        Self { seed: Seed(0), workers: 1, ahead: 4, budget: Budget::trials(100) }
+        Self { seed: Seed(0), workers: 1, ahead: 4, steps: None, budget: Budget::trials(100) }
     }
 }
 
@@ -97,7 +100,7 @@ impl Search {
                     let Some(Proposal { arch, steps }) = strategy.ask(space, &mut rng) else {
                         break;
                     };
-                    let steps = steps.unwrap_or(evaluator.steps());
+                    let steps = steps.or(self.steps).unwrap_or(evaluator.steps());
                     meter.asked(steps);
                     match known {
                         Some(known) if known.arch == arch => {

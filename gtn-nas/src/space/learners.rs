@@ -3,7 +3,7 @@
 use super::{NetworkSpace, Space, SpaceSpec};
 use gtn_core::data::ImageShape;
 use gtn_core::learner::LearnerFamily;
-use gtn_core::network::Network;
+use gtn_core::network::{Network, Normalization};
 use gtn_core::seed::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -15,21 +15,22 @@ use serde::{Deserialize, Serialize};
 /// use gtn_nas::space::{SpaceLearners, SpaceSpec};
 ///
 /// let space: SpaceSpec = "macro".parse()?;
-/// let recipe = Recipe { learner: SpaceLearners { space, norm_momentum: 0.0 }, ..Recipe::default() };
+/// let learner = SpaceLearners { space, ..SpaceLearners::default() };
+/// let recipe = Recipe { learner, ..Recipe::default() };
 /// # Ok::<(), gtn_nas::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpaceLearners {
     /// The space; each learner is a fresh draw from it.
     pub space: SpaceSpec,
-    /// Share of the old running mean in the new one: at least 0, below 1.
-    #[serde(default)]
-    pub norm_momentum: f64,
+    /// How their layers are normalized.
+    #[serde(flatten)]
+    pub normalization: Normalization,
 }
 
 impl Default for SpaceLearners {
     fn default() -> Self {
-        Self { space: SpaceSpec::Macro(super::MacroSpace), norm_momentum: 0.0 }
+        Self { space: SpaceSpec::Macro(super::MacroSpace), normalization: Normalization::default() }
     }
 }
 
@@ -39,6 +40,6 @@ impl LearnerFamily for SpaceLearners {
         let layers = crate::with_space!(self.space, space => {
             space.layers(&space.sample(&mut rng))
         });
-        Network::new(&layers, image, classes, self.norm_momentum)
+        Network::new(&layers, image, classes, self.normalization)
     }
 }

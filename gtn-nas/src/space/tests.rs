@@ -4,8 +4,8 @@ use super::*;
 use crate::with_space;
 use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
-use gtn_core::learner::LearnerSpec;
-use gtn_core::network::Network;
+use gtn_core::learner::{Architecture, LearnerSpec};
+use gtn_core::network::{Network, Normalization};
 use gtn_core::recipe::{InnerSpec, MetaSpec, Recipe};
 use gtn_core::seed::{Seed, normal};
 use gtn_core::teacher::TeacherSpec;
@@ -79,9 +79,12 @@ proptest! {
 fn trains(space: &impl NetworkSpace, seed: u64, image: ImageShape) {
     let arch = relatives(space, seed);
     let layers = space.layers(&arch);
-    Network::new(&layers, image, CLASSES, 0.0).unwrap();
+    Network::new(&layers, image, CLASSES, Normalization::default()).unwrap();
     let recipe = Recipe {
-        learner: LearnerSpec::Custom { layers, norm_momentum: 0.0 },
+        learner: LearnerSpec {
+            architecture: Architecture::Custom { layers },
+            normalization: Normalization::default(),
+        },
         teacher: TeacherSpec::Pixels { learned_labels: true },
         inner: InnerSpec { steps: 2, batch: 3, ..InnerSpec::default() },
         meta: MetaSpec { batch: 3, every: 1 },
