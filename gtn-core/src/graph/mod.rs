@@ -32,6 +32,7 @@ enum Place {
 struct Node {
     op: Arc<dyn Op>,
     args: Vec<Value>,
+    multiply_adds: u64,
 }
 
 /// An acyclic graph of operations, in an order in which they can run.
@@ -71,6 +72,11 @@ impl Graph {
         self.output
     }
 
+    /// Multiply-adds of a forward pass for a batch of one (see [`Op::multiply_adds`]).
+    pub fn multiply_adds(&self) -> u64 {
+        self.nodes.iter().map(|node| node.multiply_adds).sum()
+    }
+
     /// The same graph for another of its values; what only the old one needed is left out.
     pub fn with_output(&self, output: Value) -> Self {
         let nodes = match output.0 {
@@ -80,7 +86,8 @@ impl Graph {
         Self { leaves: self.leaves, nodes: self.nodes[..nodes].to_vec(), output }
     }
 
-    fn values(&self) -> usize {
+    /// The number of leaves and nodes together.
+    fn len(&self) -> usize {
         self.leaves + self.nodes.len()
     }
 
@@ -131,8 +138,9 @@ impl GraphBuilder {
     pub fn apply(&mut self, op: impl Op + 'static, args: &[Value]) -> Result<Value> {
         let shapes: Vec<&[usize]> = args.iter().map(|&a| self.shape(a)).collect();
         let shape = op.shape(&shapes)?;
+        let multiply_adds = op.multiply_adds(&shapes);
         self.shapes.push(shape);
-        self.nodes.push(Node { op: Arc::new(op), args: args.to_vec() });
+        self.nodes.push(Node { op: Arc::new(op), args: args.to_vec(), multiply_adds });
         Ok(Value(Place::Node(self.nodes.len() - 1)))
     }
 

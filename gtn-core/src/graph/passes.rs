@@ -54,16 +54,12 @@ impl Graph {
     /// When `leaves` are not as many as the graph's.
     pub fn forward(&self, leaves: &[Tensor], observe: &[Value]) -> Result<Trace> {
         let mut kept = Vec::with_capacity(self.nodes.len());
-        let values =
-            self.run(leaves, |op, args, forward| kept.push(Kept::new(op, args, forward)))?;
-        let value =
-            |v: &Value| values[self.index(*v)].clone().expect("only unused values are dropped");
-        Ok(Trace {
-            output: value(&self.output),
-            observed: observe.iter().map(value).collect(),
-            adjoints: vec![None; kept.len()],
-            kept,
-        })
+        let values = [&[self.output], observe].concat();
+        let mut values =
+            self.run(leaves, &values, |op, args, forward| kept.push(Kept::new(op, args, forward)))?;
+        let observed = values.split_off(1);
+        let output = values.remove(0);
+        Ok(Trace { output, observed, adjoints: vec![None; kept.len()], kept })
     }
 
     /// Computes the output only.
@@ -71,25 +67,35 @@ impl Graph {
     /// # Panics
     /// When `leaves` are not as many as the graph's.
     pub fn infer(&self, leaves: &[Tensor]) -> Result<Tensor> {
-        let mut values = self.run(leaves, |_, _, _| ())?;
-        Ok(values[self.index(self.output)].take().expect("the output is never dropped"))
+        Ok(self.values(leaves, &[self.output])?.remove(0))
     }
 
-    /// Runs the nodes in order. A value goes as soon as its last use is over,
-    /// unless it is small enough to be an observed one.
+    /// Computes these values only, in the order in which they are asked for.
+    ///
+    /// # Panics
+    /// When `leaves` are not as many as the graph's.
+    pub fn values(&self, leaves: &[Tensor], of: &[Value]) -> Result<Vec<Tensor>> {
+        self.run(leaves, of, |_, _, _| ())
+    }
+
+    /// Runs the nodes in order, and returns the values `of`. Any other value goes as soon as its
+    /// last use is over.
     fn run(
         &self,
         leaves: &[Tensor],
+        of: &[Value],
         mut each: impl FnMut(&dyn crate::ops::Op, &[&Tensor], &Forward),
-    ) -> Result<Vec<Option<Tensor>>> {
+    ) -> Result<Vec<Tensor>> {
         assert_eq!(leaves.len(), self.leaves, "one tensor for each leaf");
-        let mut last_use = vec![usize::MAX; self.values()];
+        let mut last_use = vec![usize::MAX; self.len()];
         for (i, node) in self.nodes.iter().enumerate() {
             for arg in &node.args {
                 last_use[self.index(*arg)] = i;
             }
         }
-        last_use[self.index(self.output)] = usize::MAX;
+        for value in of {
+            last_use[self.index(*value)] = usize::MAX;
+        }
         let mut values: Vec<Option<Tensor>> = leaves.iter().cloned().map(Some).collect();
         for (i, node) in self.nodes.iter().enumerate() {
             let args: Vec<&Tensor> = node
@@ -101,13 +107,14 @@ impl Graph {
             each(&*node.op, &args, &forward);
             values.push(Some(forward.y));
             for arg in &node.args {
-                let is_map = values[self.index(*arg)].as_ref().is_some_and(|v| v.dims().len() > 1);
-                if last_use[self.index(*arg)] == i && self.index(*arg) >= self.leaves && is_map {
+                if last_use[self.index(*arg)] == i && self.index(*arg) >= self.leaves {
                     values[self.index(*arg)] = None;
                 }
             }
         }
-        Ok(values)
+        let value =
+            |v: &Value| values[self.index(*v)].clone().expect("no value of `of` is dropped");
+        Ok(of.iter().map(value).collect())
     }
 
     /// Adjoints of the wanted leaves, from adjoints `seeds` of any values.
@@ -227,7 +234,7 @@ impl Graph {
     }
 
     fn seeded(&self, seeds: &[(Value, Tensor)]) -> Result<Vec<Option<Tensor>>> {
-        let mut adjoints = vec![None; self.values()];
+        let mut adjoints = vec![None; self.len()];
         for (value, seed) in seeds {
             self.accumulate(&mut adjoints, &[*value], vec![Some(seed.clone())])?;
         }

@@ -37,6 +37,7 @@ pub(crate) struct NetworkBuilder {
     params: Layout,
     running: Layout,
     batch_means: Vec<Value>,
+    rectified: Vec<Value>,
     means: Means,
     weight_norm: bool,
 }
@@ -49,6 +50,8 @@ pub(crate) struct Built {
     pub(crate) params: Arc<Layout>,
     pub(crate) running: Arc<Layout>,
     pub(crate) batch_means: Vec<Value>,
+    /// The outputs of the rectifiers.
+    pub(crate) rectified: Vec<Value>,
 }
 
 impl NetworkBuilder {
@@ -59,6 +62,7 @@ impl NetworkBuilder {
             params: Layout::default(),
             running: Layout::default(),
             batch_means: Vec::new(),
+            rectified: Vec::new(),
             means,
             weight_norm,
         }
@@ -153,7 +157,11 @@ impl NetworkBuilder {
                 self.graph.leaf(&[channels])
             }
         };
-        self.apply(MeanNorm { slope }, &[x, mean, bias])
+        let y = self.apply(MeanNorm { slope }, &[x, mean, bias])?;
+        if slope != 1.0 {
+            self.rectified.push(y);
+        }
+        Ok(y)
     }
 
     pub(crate) fn batch_norm(&mut self, name: &str, x: Value) -> Result<Value> {
@@ -164,7 +172,9 @@ impl NetworkBuilder {
     }
 
     pub(crate) fn leaky_relu(&mut self, x: Value, slope: f64) -> Result<Value> {
-        self.apply(LeakyRelu { slope }, &[x])
+        let y = self.apply(LeakyRelu { slope }, &[x])?;
+        self.rectified.push(y);
+        Ok(y)
     }
 
     pub(crate) fn finish(self, output: Value) -> Built {
@@ -174,6 +184,7 @@ impl NetworkBuilder {
             params: Arc::new(self.params),
             running: Arc::new(self.running),
             batch_means: self.batch_means,
+            rectified: self.rectified,
         }
     }
 }

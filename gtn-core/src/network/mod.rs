@@ -4,6 +4,7 @@ mod assemble;
 pub(crate) mod builder;
 mod layers;
 mod params;
+mod probe;
 
 pub use layers::{Layer, PerAxis};
 pub use params::{Init, Layout, Params, Slot};
@@ -49,6 +50,7 @@ pub struct Network {
     learn: Graph,
     learn_leaves: Vec<Leaf>,
     batch_means: Vec<Value>,
+    rectified: Vec<Value>,
     /// The loss while being judged: norms use the running means.
     judge: Graph,
     judge_leaves: Vec<Leaf>,
@@ -90,6 +92,7 @@ impl Network {
             learn: learn.graph,
             learn_leaves: learn.leaves,
             batch_means: learn.batch_means,
+            rectified: learn.rectified,
             logits: judge.graph.with_output(logits),
             judge: judge.graph,
             judge_leaves: judge.leaves,
@@ -113,9 +116,7 @@ impl Network {
 
     /// The logits `(batch, classes)` of images, judged with the running means.
     pub fn logits(&self, params: &Params, running: &Params, images: &Tensor) -> Result<Tensor> {
-        // The targets do not reach the logits.
-        let none = Tensor::zeros(0, images.dtype(), images.device())?;
-        let inputs = [images.clone(), none];
+        let inputs = without_targets(images)?;
         self.logits.infer(&leaves(&self.judge_leaves, &inputs, params, Some(running))?)
     }
 
@@ -259,6 +260,11 @@ pub struct Curvature {
     pub images: Option<Tensor>,
     /// By the targets.
     pub targets: Option<Tensor>,
+}
+
+/// A network's inputs where the targets are not needed: up to the logits.
+fn without_targets(images: &Tensor) -> Result<[Tensor; 2]> {
+    Ok([images.clone(), Tensor::zeros(0, images.dtype(), images.device())?])
 }
 
 fn param(leaf: Leaf) -> Option<usize> {

@@ -76,6 +76,11 @@ impl Op for DepthwiseConv {
             (wants[1] && !weight.is_empty()).then(|| weight_gradient::<T>(&g, &weight)).transpose()?,
         ]))
     }
+
+    fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
+        // For each output a patch: the weights of one output channel.
+        self.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
+    }
 }
 
 /// Sizes, and which pixels each output sees, downward and across.

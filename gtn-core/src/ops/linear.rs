@@ -70,6 +70,10 @@ impl Op for Linear {
             (wants[1] && !weight.is_empty()).then(|| weight_gradient::<T>(&weight)).transpose()?,
         ]))
     }
+
+    fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
+        self.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
+    }
 }
 
 /// Rows of the result that one task computes.

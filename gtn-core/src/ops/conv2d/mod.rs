@@ -82,6 +82,11 @@ impl Op for Conv2d {
         }
         by_dtype!(x, T => backward::<T>(&g, &input, &weight))
     }
+
+    fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
+        // For each output a patch: the weights of one output channel.
+        self.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
+    }
 }
 
 /// The terms of `d(a·b) = da·b + a·db`, without those that are zero.
