@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn the_best_pair_is_found_beyond_the_first_range() {
-        let near = |wanted: f64| move |r: Rates| -(r.lr.ln() - wanted.ln()).abs() - (r.momentum - 0.5).abs();
+        let near = |wanted: f64| {
+            move |r: Rates| -(r.lr.ln() - wanted.ln()).abs() - (r.momentum - 0.5).abs()
+        };
         for wanted in [0.004, 0.05, 1.0] {
             let Rates { lr, momentum } = best(near(wanted));
             assert!((lr / wanted).ln().abs() < 0.6 && momentum == 0.5, "{lr} for {wanted}");

@@ -34,7 +34,8 @@ pub trait Config: Clone + Default + Serialize + DeserializeOwned {
         for Layer { origin, table } in layers {
             let below = to_table(&config)?;
             config = read(&merge::merge(&below, table, Self::KINDS)).map_err(|message| {
-                let at_fault = mistyped::find(&below, table, Self::KINDS, |table| read::<Self>(table).err());
+                let at_fault =
+                    mistyped::find(&below, table, Self::KINDS, |table| read::<Self>(table).err());
                 let (key, message) = at_fault.unwrap_or_else(|| (String::new(), message));
                 let key = if key.is_empty() { key } else { format!("{key}: ") };
                 Usage::error(format!("{origin}: {key}{}", mistyped::readable(&message)))

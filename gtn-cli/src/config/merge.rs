@@ -11,7 +11,9 @@ pub(super) fn merge(base: &Table, over: &Table, kinds: &[&str]) -> Table {
     let mut merged = base.clone();
     for (key, value) in over {
         let value = match (base.get(key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => Value::Table(merge(base, over, kinds)),
+            (Some(Value::Table(base)), Value::Table(over)) => {
+                Value::Table(merge(base, over, kinds))
+            }
             _ => value.clone(),
         };
         merged.insert(key.clone(), value);

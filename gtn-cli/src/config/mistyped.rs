@@ -21,7 +21,8 @@ pub(super) fn find(
         let mut alone = Table::new();
         let of_same_table =
             |kind: &[String]| kind.split_last().unzip().1 == path.split_last().unzip().1;
-        for (kind, value) in of_kind.iter().filter(|(kind, _)| of_same_table(kind) && kind != path) {
+        for (kind, value) in of_kind.iter().filter(|(kind, _)| of_same_table(kind) && kind != path)
+        {
             merge::insert(&mut alone, kind, (*value).clone()).ok()?;
         }
         let without = refusal(&merge::merge(base, &alone, kinds));

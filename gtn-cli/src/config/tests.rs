@@ -54,7 +54,7 @@ fn keys_of_a_table_need_not_name_its_kind() {
     assert_eq!(config.recipe.learner.to_string(), "conv2_fc:8,8-16,32");
     let config = RunConfig::load(&[set(&["learner.weight_norm=false"])]).unwrap();
     assert_eq!(config.recipe.learner.to_string(), "conv2_fc:64,128,256");
-    assert!(!config.recipe.learner.normalization.weight_norm);
+    assert!(!config.recipe.learner.normalization().weight_norm);
 }
 
 #[test]

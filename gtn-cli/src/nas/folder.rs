@@ -3,8 +3,10 @@
 use crate::config::{Config, Layer};
 use crate::error::Usage;
 use crate::run_dir::{vacant, write_whole};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gtn_nas::{Entry, Journal};
+use serde::de::DeserializeOwned;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder whose configuration is the file of this name.
@@ -95,6 +97,30 @@ impl Folder {
     /// When the folder cannot be written.
     pub fn write(&self, config: &impl Config) -> Result<()> {
         write_whole(&self.file(self.config), config.to_toml()?.as_bytes())
+    }
+
+    /// What a JSON file in it holds, if it is there.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.file(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let read = serde_json::from_slice(&text);
+        read.map(Some).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    /// Writes the folder's page. Returns where.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write_report(&self, page: &str) -> Result<PathBuf> {
+        let path = self.file("report.html");
+        write_whole(&path, page.as_bytes())?;
+        Ok(path)
     }
 
     /// A journal in it, to go on with. A last line that was damaged is told about.

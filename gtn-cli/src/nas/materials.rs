@@ -2,11 +2,11 @@
 
 use super::judging::{EvaluatorName, Judging, Tuning};
 use crate::batches::{Judged, Shuffled, image_shape};
+use crate::data;
 use crate::error::Usage;
 use crate::progress::Progress;
 use crate::trained::Trained;
 use crate::tuning::{PAIRS, tune};
-use crate::data;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use gtn_core::data::{Batch, Batches, ImageShape};
@@ -15,7 +15,7 @@ use gtn_core::network::{Network, Normalization};
 use gtn_core::seed::Seed;
 use gtn_data::{Augment, Dataset};
 use gtn_nas::evaluator::proxy::ZeroCost;
-use gtn_nas::evaluator::{Evaluator, Exam, Full, Gtn, Lowered, Real};
+use gtn_nas::evaluator::{Evaluator, Exam, Full, Gtn, Lowered, Real, judge};
 use gtn_nas::space::{NetworkSpace, SpaceSpec};
 use gtn_nas::{side_by_side, with_space};
 use std::ops::ControlFlow;
@@ -215,28 +215,25 @@ impl Materials {
         tune(judging.real.optimizer, architectures, &mut progress, |rates, progress| {
             let real = self.real(judging, rates);
             let lowered = self.lowered(EvaluatorName::Real, space, &real);
-            let mut sum = 0.0;
-            let failed = side_by_side(
+            let mut scores = Vec::with_capacity(architectures);
+            side_by_side(
                 workers,
                 0..architectures as u64,
                 |&number| {
                     let seed = seed.derive("tuning", number);
                     let arch = space.sample(&mut seed.rng());
-                    lowered.evaluate(&arch, &[steps], seed)
+                    judge(&lowered, &arch, &[steps], seed).remove(0)
                 },
-                |_, found| match found {
-                    Ok(measured) => {
-                        sum += measured.first().and_then(|m| m.score()).unwrap_or(0.0);
-                        progress.step("");
-                        ControlFlow::Continue(())
-                    }
-                    Err(error) => ControlFlow::Break(error),
+                |_, measured| {
+                    scores.push(measured);
+                    progress.step("");
+                    ControlFlow::<()>::Continue(())
                 },
             );
-            match failed {
-                Some(error) => Err(error.into()),
-                None => Ok(sum / architectures as f64),
-            }
+            // In an order of their own, so that the sum is the same whoever was first.
+            scores.sort_by_key(|measured| measured.seed);
+            let sum: f64 = scores.iter().map(|measured| measured.score().unwrap_or(0.0)).sum();
+            Ok(sum / architectures as f64)
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::run_dir::write_whole;
 use anyhow::{Result, bail, ensure};
 use candle_core::Device;
 use gtn_core::seed::Seed;
-use gtn_nas::evaluator::{Evaluator, Exam};
+use gtn_nas::evaluator::{Exam, judge};
 use gtn_nas::space::NetworkSpace;
 use gtn_nas::trial::{Measurement, Trial, ranked};
 use gtn_nas::{Entry, Journal, side_by_side, with_space};
@@ -207,8 +207,7 @@ impl<S: NetworkSpace> Session<S> {
             |&(number, arch)| -> Result<Training> {
                 let seed = Seed(self.config.seed).derive("ranking", number as u64);
                 let parsed = serde_json::from_value(arch.into())?;
-                let mut measured = lowered.evaluate(&parsed, &[full.steps], seed)?;
-                let measured = measured.remove(0);
+                let measured = judge(&lowered, &parsed, &[full.steps], seed).remove(0);
                 Ok(Training { number, arch: arch.to_owned(), judged_on, measured })
             },
             |_, training| {

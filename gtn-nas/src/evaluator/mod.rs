@@ -11,6 +11,7 @@
 //! All are an [`Evaluator`] of networks; [`Lowered`] makes of one an evaluator of a space's
 //! architectures. A closure from an architecture to a number is an evaluator, too.
 
+mod failure;
 mod full;
 mod gtn;
 mod lowered;
@@ -18,6 +19,7 @@ pub mod proxy;
 mod real;
 mod training;
 
+pub use failure::judge;
 pub use full::Full;
 pub use gtn::Gtn;
 pub use lowered::Lowered;

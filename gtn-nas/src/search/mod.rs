@@ -9,22 +9,19 @@ mod budget;
 
 pub use budget::Budget;
 
-use crate::evaluator::Evaluator;
+use crate::evaluator::{Evaluator, judge};
 use crate::space::Space;
 use crate::strategy::Strategy;
-use crate::trial::{Measurement, Outcome, Proposal, Trial};
+use crate::trial::{Proposal, Trial};
 use crate::workers::Workers;
 use crate::{Entry, Error, Journal, Result};
 use budget::Meter;
 use gtn_core::seed::Seed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 /// How to search.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +84,10 @@ impl Search {
         let mut pending: VecDeque<usize> = VecDeque::new();
         let mut next = 0;
         let mut stopped = false;
-        let work = &|job: &Job<S::Arch>| judge(evaluator, job);
+        let work = &|job: &Job<S::Arch>| {
+            let mut measured = judge(evaluator, &job.arch, &[job.steps], job.seed);
+            measured.remove(0)
+        };
         std::thread::scope(|scope| {
             let workers = Workers::start(scope, self.workers, work);
             loop {
@@ -165,28 +165,6 @@ struct Job<A> {
     arch: A,
     steps: usize,
     seed: Seed,
-}
-
-/// Whatever goes wrong with a candidate is its own failure, and no other's.
-fn judge<A>(evaluator: &(impl Evaluator<A> + ?Sized), job: &Job<A>) -> Measurement {
-    let start = Instant::now();
-    let found =
-        catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(&job.arch, &[job.steps], job.seed)));
-    let reason = match found {
-        Ok(Ok(mut measured)) => match measured.pop() {
-            Some(measured) => return measured,
-            None => "the evaluator measured nothing".to_owned(),
-        },
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => format!("panicked: {}", words(panic.as_ref())),
-    };
-    let seconds = start.elapsed().as_secs_f64();
-    Measurement { steps: job.steps, outcome: Outcome::Failed(reason), seconds, seed: job.seed.0 }
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]

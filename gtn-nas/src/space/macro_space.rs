@@ -1,13 +1,13 @@
 //! Plain convolutional networks, small enough for a CPU: one to four blocks and a head.
 //!
-//! A block is a convolution, perhaps a pooling or a stride, perhaps a norm, perhaps a rectifier. Its text
-//! is `16k3-max3-norm-relu`: 16 channels, 3×3, max-pooling 3/2, mean-only batch norm, leaky ReLU. What is not
+//! A block is a convolution, perhaps a pooling or a stride, perhaps a norm, and a rectifier. Its text is
+//! `16k3-max3-norm`: 16 channels, 3×3, max-pooling 3/2, mean-only batch norm, and always a leaky ReLU. What is not
 //! there is left out: `48k1`. The head is `gap` (global average pooling) or `flat`, with a
 //! fully connected layer before the classifier or without: `flat-64`. All joined by commas:
-//! `16k3-max3-norm-relu,32k3-stride-norm-relu,gap`.
+//! `16k3-max3-norm,32k3-stride-norm,gap`.
 //!
-//! Some of these networks are good and some are bad: norms and rectifiers can be left out, and a width of 4 is
-//! among the choices. That is what makes them worth ranking.
+//! Some of these networks are good and some are bad: norms can be left out, kernels can be of one pixel, and a width
+//! of 4 is among the choices. That is what makes them worth ranking.
 
 use super::choice::{any, either, one_hot, other, place};
 use super::lowering::Lowering;
@@ -49,7 +49,6 @@ struct Block {
     kernel: usize,
     reduction: Reduction,
     norm: bool,
-    relu: bool,
 }
 
 /// How a block halves the image.
@@ -82,31 +81,28 @@ impl Block {
             kernel: any(&KERNELS, rng),
             reduction: any(Self::reductions(place), rng),
             norm: rng.random_bool(0.5),
-            relu: rng.random_bool(0.5),
         }
     }
 
     fn mutate(&mut self, place: usize, rng: &mut Rng) {
-        match rng.random_range(0..5) {
+        match rng.random_range(0..4) {
             0 => self.width = other(&WIDTHS, self.width, rng),
             1 => self.kernel = other(&KERNELS, self.kernel, rng),
             2 => self.reduction = other(Self::reductions(place), self.reduction, rng),
-            3 => self.norm = !self.norm,
-            _ => self.relu = !self.relu,
+            _ => self.norm = !self.norm,
         }
     }
 
     fn encode(&self) -> impl Iterator<Item = f64> + use<> {
-        let flag = |flag| f64::from(u8::from(flag));
         [1.0, place(&WIDTHS, self.width), place(&KERNELS, self.kernel)]
             .into_iter()
             .chain(one_hot(&REDUCTIONS, self.reduction))
-            .chain([flag(self.norm), flag(self.relu)])
+            .chain([f64::from(u8::from(self.norm))])
     }
 }
 
 /// Numbers of a block's encoding.
-const BLOCK_CODE: usize = 3 + REDUCTIONS.len() + 2;
+const BLOCK_CODE: usize = 3 + REDUCTIONS.len() + 1;
 
 impl Head {
     fn sample(rng: &mut Rng) -> Self {
@@ -172,9 +168,7 @@ impl NetworkSpace for MacroSpace {
             if block.norm {
                 net.norm();
             }
-            if block.relu {
-                net.relu();
-            }
+            net.relu();
         }
         if arch.head.pooled {
             net.global_avg_pool();
@@ -207,8 +201,7 @@ impl fmt::Display for MacroArch {
             if block.reduction != Reduction::Nothing {
                 write!(f, "-{}", block.reduction.name())?;
             }
-            f.write_str(if block.norm { "-norm" } else { "" })?;
-            f.write_str(if block.relu { "-relu," } else { "," })?;
+            f.write_str(if block.norm { "-norm," } else { "," })?;
         }
         f.write_str(if self.head.pooled { "gap" } else { "flat" })?;
         match self.head.hidden {
@@ -233,7 +226,7 @@ impl FromStr for MacroArch {
         let blocks = parts.iter().enumerate().map(|(place, part)| {
             parse_block(place, part).ok_or_else(|| {
                 let halving = if place == 0 { " that halves the image" } else { "" };
-                wrong(format!("expected a block{halving} like 16k3-max3-norm-relu, found `{part}`"))
+                wrong(format!("expected a block{halving} like 16k3-max3-norm, found `{part}`"))
             })
         });
         Ok(Self { blocks: blocks.collect::<Result<_>>()?, head })
@@ -257,7 +250,6 @@ fn parse_block(place: usize, text: &str) -> Option<Block> {
         kernel: one_of(&KERNELS, kernel)?,
         reduction: reduction.unwrap_or(Reduction::Nothing),
         norm: words.next_if_eq(&"norm").is_some(),
-        relu: words.next_if_eq(&"relu").is_some(),
     };
     let fits = Block::reductions(place).contains(&block.reduction) && words.next().is_none();
     fits.then_some(block)
@@ -281,14 +273,14 @@ mod tests {
 
     #[test]
     fn texts_are_read_and_refused() {
-        for text in ["16k3-max3-norm-relu,48k1,gap", "4k5-stride,flat-64"] {
+        for text in ["16k3-max3-norm,48k1,gap", "4k5-stride,flat-64"] {
             assert_eq!(text.parse::<MacroArch>().unwrap().to_string(), text);
         }
         for (text, why) in [
             ("", "a head"),
             ("gap", "1 to 4 blocks, found 0"),
             ("16k3,gap", "that halves the image"),
-            ("16k3-max3-relu-norm,gap", "16k3-max3-relu-norm"),
+            ("16k3-norm-max3,gap", "16k3-norm-max3"),
             ("17k3-max3,gap", "17k3"),
             ("16k3-max3,flat-0", "a head"),
             ("16k3-max3,16k3,16k3,16k3,16k3,gap", "found 5"),

@@ -128,6 +128,9 @@ pub fn analyze(config: &CorrelateConfig, judged: &[Judged]) -> Correlation {
     }
 }
 
+/// Of estimates and truths.
+type Statistic<'a> = dyn Fn(&[f64], &[f64]) -> Option<f64> + 'a;
+
 struct Sample<'a> {
     config: &'a CorrelateConfig,
     judged: &'a [Judged],
@@ -200,7 +203,7 @@ impl Sample<'_> {
     fn row(&self, by: EvaluatorName, steps: usize, truth: &[f64]) -> Row {
         let estimate = self.scores(by, steps, f64::NEG_INFINITY);
         let (seconds, failed) = self.costs(by, steps);
-        let of = |statistic: &dyn Fn(&[f64], &[f64]) -> Option<f64>| {
+        let of = |statistic: &Statistic<'_>| {
             let on = |places: &[usize]| statistic(&pick(&estimate, places), &pick(truth, places));
             let all: Vec<usize> = (0..truth.len()).collect();
             Estimate { value: on(&all), interval: self.interval(on) }
@@ -301,10 +304,16 @@ mod tests {
         let of = |n: usize| {
             let truth = 0.9 + n as f64 / 100.0;
             let truth = if n == 5 { 0.2 } else { truth };
-            judged(n, &[
-                ("gtn", 2, gtn[n]), ("real", 4, bad[n]), ("real", 16, truth), ("params", 0, 7.0),
-                ("full", 100, truth),
-            ])
+            judged(
+                n,
+                &[
+                    ("gtn", 2, gtn[n]),
+                    ("real", 4, bad[n]),
+                    ("real", 16, truth),
+                    ("params", 0, 7.0),
+                    ("full", 100, truth),
+                ],
+            )
         };
         (0..6).map(of).collect()
     }

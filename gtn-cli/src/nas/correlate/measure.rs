@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use anyhow::Result;
 use gtn_core::network::Network;
 use gtn_core::seed::Seed;
-use gtn_nas::evaluator::Evaluator;
+use gtn_nas::evaluator::{Evaluator, judge};
 use gtn_nas::space::NetworkSpace;
 use gtn_nas::strategy::Seen;
 use gtn_nas::trial::Measurement;
@@ -79,13 +79,16 @@ fn measure_in<S: NetworkSpace>(
     let test = materials.test()?;
     let mut judges: Vec<(EvaluatorName, Box<dyn Evaluator<Network> + '_>)> = Vec::new();
     for name in config.evaluators() {
-        judges.push((name, match name {
-            // The truth is judged by other images than the estimates: what they share by chance would look like skill.
-            EvaluatorName::Full => Box::new(materials.full(&config.judging, &test)?),
-            name => materials.evaluator(name, &config.judging)?,
-        }));
+        judges.push((
+            name,
+            match name {
+                // The truth is judged by other images than the estimates: what they share by chance would look like skill.
+                EvaluatorName::Full => Box::new(materials.full(&config.judging, &test)?),
+                name => materials.evaluator(name, &config.judging)?,
+            },
+        ));
     }
-    let judge = |number: usize| -> Result<Judged> {
+    let judge_all = |number: usize| {
         let arch = &sample[number];
         let mut measured = Vec::new();
         for (by, evaluator) in &judges {
@@ -98,12 +101,12 @@ fn measure_in<S: NetworkSpace>(
                 // Each evaluator has networks of its own, as it would have in a search.
                 let seed = Seed(config.seed).derive(&arch.to_string(), 0);
                 let seed = seed.derive(&by.to_string(), learner as u64);
-                let found = lowered.evaluate(arch, &config.steps(*by), seed)?;
+                let found = judge(&lowered, arch, &config.steps(*by), seed);
                 let of = |measurement| Measured { by: *by, learner, measurement };
                 measured.extend(found.into_iter().map(of));
             }
         }
-        Ok(Judged { number, arch: arch.to_string(), measured })
+        Judged { number, arch: arch.to_string(), measured }
     };
 
     let left: Vec<usize> = (0..sample.len()).filter(|&n| journal.entry(n).is_none()).collect();
@@ -112,24 +115,17 @@ fn measure_in<S: NetworkSpace>(
     let failed = side_by_side(
         workers,
         left,
-        |&number| judge(number),
+        |&number| judge_all(number),
         |_, judged| {
-            let kept = judged.and_then(|judged| {
-                journal.append(&judged)?;
-                Ok(judged)
-            });
-            match kept {
-                Err(error) => ControlFlow::Break(Some(error)),
-                Ok(_) if interrupt.raised() => ControlFlow::Break(None),
-                Ok(judged) => {
-                    progress.step(&judged.arch);
-                    ControlFlow::Continue(())
-                }
+            if let Err(error) = journal.append(&judged) {
+                return ControlFlow::Break(Some(error));
             }
+            progress.step(&judged.arch);
+            if interrupt.raised() { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
         },
     );
     match failed.flatten() {
-        Some(error) => Err(error),
+        Some(error) => Err(error.into()),
         None => Ok(()),
     }
 }

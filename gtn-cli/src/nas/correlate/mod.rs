@@ -12,13 +12,13 @@ mod tables;
 pub use analysis::{Agreement, Correlation, Estimate, Match, Row, Truth, analyze};
 pub use config::CorrelateConfig;
 pub use measure::{Judged, Measured};
-pub use tables::{csv, markdown, sentences};
+pub use tables::{csv, markdown, rows, sentences};
 
 use super::folder::Folder;
 use super::materials::Materials;
 use crate::config::Layer;
 use crate::interrupt::Interrupt;
-use crate::report::correlation_plot;
+use crate::report::figures;
 use crate::run_dir::write_whole;
 use anyhow::Result;
 use candle_core::Device;
@@ -61,7 +61,7 @@ pub fn correlate(
     }
     let correlation = analyze(&config, &journal.entries().cloned().collect::<Vec<_>>());
     let json = serde_json::to_string_pretty(&correlation)? + "\n";
-    let plot = correlation_plot(&correlation, Agreement::all);
+    let plot = figures::correlation(&correlation, |row| &row.all);
     for (name, text) in [
         ("correlation.json", json),
         ("correlation.csv", csv(&correlation)),

@@ -17,14 +17,9 @@ pub fn csv(found: &Correlation) -> String {
     for row in &found.rows {
         text += &format!("{},{},{},{}", row.by, row.steps, row.seconds, row.failed);
         let Row { all, top_half, top_recall, regret, .. } = row;
-        for Estimate { value, interval } in [
-            all.spearman,
-            all.kendall,
-            top_half.spearman,
-            top_half.kendall,
-            *top_recall,
-            *regret,
-        ] {
+        for Estimate { value, interval } in
+            [all.spearman, all.kendall, top_half.spearman, top_half.kendall, *top_recall, *regret]
+        {
             let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
             for number in [value, low, high] {
                 text += &number.map_or(",".to_owned(), |number| format!(",{number}"));
@@ -39,7 +34,8 @@ pub fn csv(found: &Correlation) -> String {
 #[must_use]
 pub fn rows(found: &Correlation) -> Vec<[String; 7]> {
     let top = format!("top {} found", found.top);
-    let heading = ["estimate", "seconds", "Spearman", "Kendall τ-b", "top half, Spearman", &top, "regret"];
+    let heading =
+        ["estimate", "seconds", "Spearman", "Kendall τ-b", "top half, Spearman", &top, "regret"];
     let cells = |row: &Row| {
         [
             estimate(row),
@@ -86,7 +82,8 @@ pub fn markdown(found: &Correlation) -> String {
     let heading = lines.next().map(|cells| line(&cells)).unwrap_or_default();
     let body: String = lines.map(|cells| line(&cells)).collect();
     let rule = "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
-    let sentences: String = sentences(found).iter().map(|sentence| format!("\n{sentence}\n")).collect();
+    let sentences: String =
+        sentences(found).iter().map(|sentence| format!("\n{sentence}\n")).collect();
     format!("{heading}{rule}{body}{sentences}")
 }
 
@@ -149,7 +146,13 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_said() {
-        let matched = Match { gtn_steps: 4, spearman: 0.5, real_steps: Some(60.0), low: Some(8.0), high: None };
+        let matched = Match {
+            gtn_steps: 4,
+            spearman: 0.5,
+            real_steps: Some(60.0),
+            low: Some(8.0),
+            high: None,
+        };
         assert_eq!(
             worth(&matched, 8, 1200),
             "4 GTN steps rank as well (Spearman's 0.50) as 60 steps on real data [at most 8; more than 1200]: \

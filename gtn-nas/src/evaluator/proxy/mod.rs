@@ -66,7 +66,8 @@ impl Proxy {
             Self::Flops => Ok(size::multiply_adds(network)),
             Self::GradNorm => gradient_norm::score(network, &fresh()?, batch),
             Self::SynFlow => {
-                let (_, channels, height, width) = batch.images.dims4().map_err(gtn_core::Error::from)?;
+                let (_, channels, height, width) =
+                    batch.images.dims4().map_err(gtn_core::Error::from)?;
                 synflow::score(network, &fresh()?, ImageShape { channels, height, width })
             }
             Self::Naswot => naswot::score(network, &fresh()?, batch),

@@ -34,7 +34,8 @@ mod tests {
 
     #[test]
     fn agreement_counts_equal_states() {
-        let codes = Tensor::new(&[[1u8, 0, 1, 1], [1, 1, 0, 1], [0, 1, 0, 0]], &Device::Cpu).unwrap();
+        let codes =
+            Tensor::new(&[[1u8, 0, 1, 1], [1, 1, 0, 1], [0, 1, 0, 0]], &Device::Cpu).unwrap();
         let expected = [[4.0, 2.0, 0.0], [2.0, 4.0, 2.0], [0.0, 2.0, 4.0]].map(Vec::from);
         assert_eq!(agreement(&codes).unwrap(), expected);
         let none = Tensor::zeros((2, 0), DType::U8, &Device::Cpu).unwrap();

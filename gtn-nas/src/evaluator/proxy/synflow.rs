@@ -22,6 +22,7 @@ pub(super) fn score(network: &Network, params: &Params, image: ImageShape) -> Re
     let classes = network.logits(&params, &running, &images)?.elem_count();
     let (_, gradient) =
         network.output_gradient(&params, &running, &images, &ones(&[1, classes])?)?;
-    let flow = (params.flat() * gradient.flat()).and_then(|flow| flow.sum_all()?.to_scalar::<f64>());
+    let flow =
+        (params.flat() * gradient.flat()).and_then(|flow| flow.sum_all()?.to_scalar::<f64>());
     Ok(flow.map_err(Error::from)?)
 }
