@@ -1,5 +1,11 @@
 //! The command line.
 
+mod correlate;
+mod search;
+
+pub use correlate::Correlate;
+pub use search::{Rank, Search, SearchCommand, SearchOptions};
+
 use crate::config::{Override, Preset};
 use crate::device::DeviceName;
 use crate::export::Format;
@@ -48,7 +54,11 @@ pub enum Command {
     Eval(Eval),
     /// Write the synthetic data for use elsewhere
     Export(Export),
-    /// Write a run's curves, comparison and images as a web page
+    /// Search for good architectures
+    Search(Search),
+    /// Measure how far estimates of architectures can be trusted
+    Correlate(Correlate),
+    /// Write a run, a search or a correlation as a web page
     Report(Report),
     /// Look at data sets
     #[command(subcommand)]
@@ -159,12 +169,14 @@ pub struct Export {
     pub compute: Compute,
 }
 
-/// Write a run's curves, comparison and images as a web page.
+/// Write a run, a search or a correlation as a web page.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  gtn report runs/mnist               writes runs/mnist/report.html")]
+  gtn report runs/mnist               writes runs/mnist/report.html
+  gtn report runs/search              of a search
+  gtn report runs/correlation         of what `gtn correlate` found")]
 pub struct Report {
-    /// Run folder
+    /// Folder of the run, of the search or of `gtn correlate`
     pub run: PathBuf,
     /// Data set, if it is not where the run found it
     #[arg(long, value_name = "DIR")]

@@ -2,7 +2,7 @@
 
 use crate::config::RunConfig;
 use crate::error::Usage;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
 use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
 use gtn_core::seed::Seed;
@@ -50,7 +50,7 @@ impl Shuffled {
     /// # Errors
     /// As [`Shuffled::new`].
     pub fn training(config: &RunConfig, dataset: &Dataset, device: &Device) -> Result<Self> {
-        let augment = Augment { pad: config.data.pad, flip: config.data.flip };
+        let augment = Augment { pad: config.data.pad, flip: config.data.flip, cutout: 0 };
         let seed = Seed(config.recipe.seed).derive("real batches", 0);
         Self::new(dataset.train(), dataset.classes().len(), augment, seed, device)
     }
@@ -75,7 +75,6 @@ impl Batches for Shuffled {
 pub struct Judged {
     split: DeviceSplit,
     classes: usize,
-    indices: Vec<u32>,
 }
 
 impl Judged {
@@ -94,18 +93,13 @@ impl Judged {
             !split.is_empty(),
             "the {name} split is empty, so there is nothing to judge learners by; set data.validation above 0"
         );
-        // Splits may lie in the order of their classes: every k-th image is a fair sample, the first n are not.
-        let count = split.len().min(limit);
-        let indices = (0..count).map(|i| u32::try_from(i * split.len() / count));
-        let indices = indices.collect::<Result<_, _>>().context("too many images")?;
-        Ok(Self { split: split.to_device(device, DType::F32)?, classes, indices })
+        Ok(Self { split: split.thinned(limit).to_device(device, DType::F32)?, classes })
     }
 
     /// One pass over the images.
     pub fn batches(&self) -> impl Iterator<Item = gtn_core::Result<Batch>> {
-        self.indices
-            .chunks(JUDGED_AT_ONCE)
-            .map(|indices| targets(self.split.gather(indices).map_err(of_core)?, self.classes))
+        let batches = self.split.sequential(JUDGED_AT_ONCE).expect("batches are not empty");
+        batches.map(|batch| targets(batch.map_err(of_core)?, self.classes))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::records::{Accuracy, CurvePoint, Eval, Spread, Tuned};
 use crate::teaching;
 use crate::trained::Trained;
+use crate::tuning::{PAIRS, tune};
 use anyhow::Result;
 use gtn_core::evaluate::{accuracy, teach};
 use gtn_core::inner::{InnerOptimizer, Rates};
@@ -26,12 +27,6 @@ const LEARNERS_A_PAIR: usize = 4;
 const TUNING_IMAGES: usize = 1_000;
 /// Test images that judge a learner on its way; the last step is judged by all.
 const CURVE_IMAGES: usize = 2_000;
-/// Momenta tried with every learning rate.
-const MOMENTA: [f64; 3] = [0.0, 0.5, 0.9];
-/// Learning rates tried at first, evenly spaced by their logarithms.
-const LEARNING_RATES: usize = 5;
-/// How many more are tried where the best so far is the largest or the smallest.
-const MORE_LEARNING_RATES: usize = 4;
 
 /// Compares `learners` fresh learners of each kind.
 ///
@@ -52,9 +47,11 @@ pub fn compare(trained: &Trained, learner: &Learner, learners: usize) -> Result<
         steps: inner.steps,
         batch: inner.batch,
     };
-    let first = LEARNING_RATES * MOMENTA.len() * LEARNERS_A_PAIR;
+    let first = PAIRS * LEARNERS_A_PAIR;
     let mut progress = Progress::new("evaluating", first + 2 * learners, 0);
-    let rates = school.tune(&mut progress)?;
+    let rates = tune(inner.optimizer, LEARNERS_A_PAIR, &mut progress, |rates, progress| {
+        school.score(rates, progress)
+    })?;
 
     let (mut synthetic, mut real) = (Vec::new(), Vec::new());
     for index in 0..learners as u64 {
@@ -128,40 +125,6 @@ impl School<'_> {
         teaching::real(&batches, [self.steps, self.batch], rates, self.optimizer)
     }
 
-    /// The learning rate and momentum that do best on the validation split.
-    fn tune(&self, progress: &mut Progress) -> Result<Rates> {
-        let [low, high] = learning_rates(self.optimizer);
-        let ratio = (high / low).powf(1.0 / (LEARNING_RATES - 1) as f64);
-        let mut rates: Vec<f64> = (0..LEARNING_RATES).map(|i| low * ratio.powi(i as i32)).collect();
-        let mut best = (f64::NEG_INFINITY, Rates { lr: low, momentum: 0.0 });
-        let mut tried = 0;
-        while tried < rates.len() {
-            for momentum in MOMENTA {
-                let pair = Rates { lr: rates[tried], momentum };
-                let score = self.score(pair, progress)?;
-                tracing::debug!("lr {:.4}, momentum {momentum}: validation {:.4}", pair.lr, score);
-                if score > best.0 {
-                    best = (score, pair);
-                }
-            }
-            tried += 1;
-            // A best at the edge says that the range was too narrow.
-            if tried == rates.len() && tried < LEARNING_RATES + MORE_LEARNING_RATES {
-                let extreme =
-                    |pick: fn(f64, f64) -> f64| rates.iter().copied().fold(best.1.lr, pick);
-                if best.1.lr >= extreme(f64::max) {
-                    rates.push(best.1.lr * ratio);
-                } else if best.1.lr <= extreme(f64::min) {
-                    rates.push(best.1.lr / ratio);
-                } else {
-                    break;
-                }
-                progress.more(MOMENTA.len() * LEARNERS_A_PAIR);
-            }
-        }
-        Ok(best.1)
-    }
-
     /// Mean validation accuracy of a few learners.
     fn score(&self, rates: Rates, progress: &mut Progress) -> Result<f64> {
         let mut sum = 0.0;
@@ -177,21 +140,11 @@ impl School<'_> {
     }
 }
 
-/// The range in which the search for a learning rate starts.
-fn learning_rates(optimizer: InnerOptimizer) -> [f64; 2] {
-    match optimizer {
-        InnerOptimizer::Sgd => [0.01, 0.3],
-        // Their steps are about as long as the learning rate, whatever the gradient.
-        InnerOptimizer::RmsProp | InnerOptimizer::Adam => [0.001, 0.03],
-    }
-}
-
 /// Mean and sample standard deviation over learners of their accuracies at one mark.
 fn spread(learners: &[Vec<f64>], mark: usize) -> Spread {
-    let n = learners.len() as f64;
-    let mean = learners.iter().map(|accuracies| accuracies[mark]).sum::<f64>() / n;
-    let squares: f64 = learners.iter().map(|accuracies| (accuracies[mark] - mean).powi(2)).sum();
-    Spread { mean, std: (squares / (n - 1.0).max(1.0)).sqrt() }
+    let at_mark: Vec<f64> = learners.iter().map(|accuracies| accuracies[mark]).collect();
+    let Accuracy { mean, std, .. } = Accuracy::of(&at_mark);
+    Spread { mean, std }
 }
 
 #[cfg(test)]

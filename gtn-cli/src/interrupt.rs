@@ -22,7 +22,7 @@ impl Interrupt {
                 std::process::exit(130);
             }
             tracing::warn!(
-                "stopping after this meta-iteration; press Ctrl-C again to stop at once"
+                "stopping as soon as what is under way is done; press Ctrl-C again to stop at once"
             );
         })
         .context("cannot listen for Ctrl-C")?;

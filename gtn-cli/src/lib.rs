@@ -16,6 +16,7 @@ pub mod export;
 pub mod interrupt;
 pub mod learner;
 pub mod metrics_log;
+pub mod nas;
 pub mod output;
 pub mod progress;
 pub mod records;
@@ -24,6 +25,7 @@ pub mod run_dir;
 pub mod sheet;
 pub mod teaching;
 pub mod trained;
+pub mod tuning;
 
 use anyhow::{Context, Result};
 use args::{Cli, Command, Compute, Verbosity};
@@ -52,6 +54,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Search(args) => commands::search::run(args),
+        Command::Correlate(args) => commands::correlate::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Data(command) => commands::data::run(command),
         Command::Quickstart(args) => commands::quickstart::run(args),
@@ -90,5 +94,10 @@ impl Compute {
                 .context("cannot start the threads")?;
         }
         self.device.open()
+    }
+
+    /// How many candidates are judged at the same time: as many as threads where nobody says otherwise.
+    fn workers(self, asked: Option<u16>) -> usize {
+        asked.map_or_else(rayon::current_num_threads, usize::from)
     }
 }

@@ -44,9 +44,14 @@ impl Progress {
 
     /// One more step is done; `message` tells how it went.
     pub fn step(&mut self, message: &str) {
+        self.reach(self.bar.position() as usize + 1, message);
+    }
+
+    /// So many steps are done; `message` tells how it went.
+    pub fn reach(&mut self, done: usize, message: &str) {
         let separator = if message.is_empty() { "" } else { " · " };
         self.bar.set_message(format!("{separator}{message}"));
-        self.bar.inc(1);
+        self.bar.set_position(done as u64);
         if self.bar.is_hidden() && self.logged.elapsed() >= LOG_EVERY {
             self.logged = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());

@@ -21,19 +21,7 @@ impl RunDir {
     /// # Errors
     /// [`Usage`] when something is in it already.
     pub fn new(path: &Path) -> Result<Self> {
-        let taken = match fs::read_dir(path) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-        };
-        if taken {
-            return Err(Usage::error(format!(
-                "{} is not empty; continue its run with --resume, or choose another folder with --out",
-                path.display()
-            )));
-        }
+        vacant(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -157,6 +145,27 @@ impl RunDir {
         });
         lines.collect()
     }
+}
+
+/// Fails where something is in a folder already.
+///
+/// # Errors
+/// [`Usage`] then, other errors when it cannot be read.
+pub fn vacant(path: &Path) -> Result<()> {
+    let taken = match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
+    };
+    if taken {
+        return Err(Usage::error(format!(
+            "{} is not empty; go on with what is in it with --resume, or choose another folder with --out",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -1,7 +1,7 @@
 //! A run folder opened to be used: its configuration, data and teacher.
 
 use crate::batches::{Shuffled, image_shape};
-use crate::config::{Layer, RunConfig};
+use crate::config::{Config, Layer, RunConfig};
 use crate::learner::Learner;
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result, ensure};
@@ -65,6 +65,12 @@ impl Trained {
         }
         let real = Shuffled::training(&config, &dataset, &device)?;
         Ok(Self { run, config, dataset, trainer, device, real })
+    }
+
+    /// The batches that it was trained with.
+    #[must_use]
+    pub fn real(&self) -> &Shuffled {
+        &self.real
     }
 
     /// The shape of the images.

@@ -2,11 +2,12 @@
 
 use crate::Result;
 use crate::data::Batch;
-use crate::meta::Taught;
+use crate::inner::InnerOptimizer;
+use crate::meta::{Taught, scalar};
 use crate::network::Network;
 use crate::seed::Seed;
-use crate::trainer::{TeachingSet, fresh_learner};
-use candle_core::DType;
+use crate::trainer::{TeachingSet, TeachingStep, fresh_learner};
+use candle_core::{DType, Device, Tensor};
 
 /// Teaches a fresh learner, whose weights `draw` decides.
 ///
@@ -21,26 +22,60 @@ pub fn teach(
     draw: Seed,
     after_step: &mut dyn FnMut(usize, &Taught) -> Result<()>,
 ) -> Result<Taught> {
-    let device = set.steps.first().map_or(&candle_core::Device::Cpu, |s| s.batch.images.device());
-    let params = fresh_learner(network, draw, device)?;
-    let mut state = set.optimizer.start(params.flat())?;
-    let running = network.fresh_running(params.flat().dtype(), device)?;
+    let lessons = set.steps.iter().cloned().map(Ok);
+    teach_by(network, set.optimizer, lessons, draw, &mut |step| {
+        after_step(step.number, step.taught)
+    })
+}
+
+/// What [`teach_by`] shows of a step.
+#[derive(Debug)]
+pub struct TaughtStep<'a> {
+    /// Its number, from 1.
+    pub number: usize,
+    /// The learner after it.
+    pub taught: &'a Taught,
+    loss: &'a Tensor,
+}
+
+impl TaughtStep<'_> {
+    /// The learner's loss on the step's batch, before the step.
+    pub fn loss(&self) -> Result<f64> {
+        scalar(self.loss)
+    }
+}
+
+/// Teaches as [`teach`], with lessons that are made one by one: a long training need not fit into memory.
+///
+/// # Errors
+/// What `lessons`, `after_step` or the tensors' device reports.
+pub fn teach_by(
+    network: &Network,
+    optimizer: InnerOptimizer,
+    lessons: impl IntoIterator<Item = Result<TeachingStep>>,
+    draw: Seed,
+    after_step: &mut dyn FnMut(&TaughtStep<'_>) -> Result<()>,
+) -> Result<Taught> {
+    let mut lessons = lessons.into_iter().peekable();
+    let device = match lessons.peek() {
+        Some(Ok(first)) => first.batch.images.device().clone(),
+        _ => Device::Cpu,
+    };
+    let params = fresh_learner(network, draw, &device)?;
+    let mut state = optimizer.start(params.flat())?;
+    let running = network.fresh_running(params.flat().dtype(), &device)?;
     let mut taught = Taught { params, running };
-    for (step, lesson) in set.steps.iter().enumerate() {
-        let found = network.learn(&taught.params, &lesson.batch, false)?;
-        let (flat, next) = set.optimizer.step(
-            taught.params.flat(),
-            &state,
-            found.gradient.flat(),
-            lesson.rates,
-            step,
-        )?;
+    for (step, lesson) in lessons.enumerate() {
+        let TeachingStep { batch, rates } = lesson?;
+        let found = network.learn(&taught.params, &batch, false)?;
+        let (flat, next) =
+            optimizer.step(taught.params.flat(), &state, found.gradient.flat(), rates, step)?;
         state = next;
         taught = Taught {
             running: network.update_running(&taught.running, &found.means)?,
             params: taught.params.with_flat(flat),
         };
-        after_step(step + 1, &taught)?;
+        after_step(&TaughtStep { number: step + 1, taught: &taught, loss: found.loss() })?;
     }
     Ok(taught)
 }

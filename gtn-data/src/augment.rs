@@ -7,11 +7,12 @@ use crate::{
     random::{Purpose, stream},
 };
 
-/// Random crops and flips, drawn for each image alone.
+/// Random crops, flips and holes, drawn for each image alone.
 ///
 /// The image is padded by `pad` black pixels on each side and cropped back to its size at a random
 /// place; with `flip`, every other image on average is mirrored left to right. Padding 4 and flips
-/// are customary for CIFAR-10.
+/// are customary for CIFAR-10. With `cutout`, a black square of that side is laid over each, around a
+/// pixel drawn at random, so that part of it may be outside (Cutout: DeVries & Taylor, arXiv 1708.04552).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
@@ -19,6 +20,19 @@ pub struct Augment {
     pub pad: usize,
     /// Whether to mirror images left to right with probability ½.
     pub flip: bool,
+    /// Side of the black square; 0 for none.
+    pub cutout: usize,
+}
+
+/// One way to look at an image.
+#[derive(Clone, Copy)]
+struct View {
+    /// Where the crop's corner lies in the padded image.
+    down: usize,
+    right: usize,
+    mirrored: bool,
+    /// The pixel of the view around which the square lies, if there is one.
+    hole: Option<(usize, usize)>,
 }
 
 /// candle's `gather` writes a zero, here a black pixel, wherever the index has this value.
@@ -52,7 +66,10 @@ impl Augment {
             let down = random.random_range(0..=2 * self.pad);
             let right = random.random_range(0..=2 * self.pad);
             let mirrored = random.random_bool(0.5) && self.flip;
-            self.push_view(&mut source, shape, (down, right), mirrored);
+            let hole = (self.cutout > 0).then(|| {
+                (random.random_range(0..shape.height), random.random_range(0..shape.width))
+            });
+            self.push_view(&mut source, shape, View { down, right, mirrored, hole });
         }
         // All channels of an image move together, so one plane of indices serves them all.
         let planes = (batch, shape.channels, shape.plane());
@@ -61,21 +78,24 @@ impl Augment {
         Ok(pixels.reshape(planes)?.gather(&source, 2)?.reshape((batch, size))?)
     }
 
-    /// Appends where each pixel of the view comes from, `(H·W,)`. The crop's corner lies `down` and
-    /// `right` of the padded image's.
-    fn push_view(
-        &self,
-        source: &mut Vec<u32>,
-        shape: ImageShape,
-        (down, right): (usize, usize),
-        mirrored: bool,
-    ) {
+    /// Appends where each pixel of the view comes from, `(H·W,)`.
+    fn push_view(&self, source: &mut Vec<u32>, shape: ImageShape, view: View) {
         let ImageShape { height, width, .. } = shape;
+        let View { down, right, mirrored, hole } = view;
+        let hidden = |y: usize, x: usize| {
+            let within = |at: usize, around: usize| {
+                (at + self.cutout / 2).checked_sub(around).is_some_and(|at| at < self.cutout)
+            };
+            hole.is_some_and(|(row, column)| within(y, row) && within(x, column))
+        };
         let inside =
             |padded: usize, size: usize| padded.checked_sub(self.pad).filter(|&p| p < size);
         for y in 0..height {
             let row = inside(y + down, height);
             source.extend((0..width).map(|x| {
+                if hidden(y, x) {
+                    return BLACK;
+                }
                 let x = if mirrored { width - 1 - x } else { x };
                 match (row, inside(x + right, width)) {
                     (Some(row), Some(column)) => (row * width + column) as u32,
@@ -138,7 +158,7 @@ mod tests {
     #[test]
     fn every_crop_and_flip_occurs_and_nothing_else() {
         let (pad, count) = (2, 2_000);
-        let augment = Augment { pad, flip: true };
+        let augment = Augment { pad, flip: true, cutout: 0 };
         let mut seen = std::collections::HashSet::new();
         for (image, view) in images(count).chunks(SHAPE.size()).zip(apply(augment, count, 3, 4)) {
             let found = (0..50)
@@ -149,8 +169,33 @@ mod tests {
     }
 
     #[test]
+    fn holes_are_squares_anywhere() {
+        let cutout = 2;
+        let augment = Augment { cutout, ..Augment::default() };
+        let ImageShape { height, width, .. } = SHAPE;
+        let by_hand = |image: &[u8], row: usize, column: usize| {
+            let mut image = image.to_vec();
+            for (at, pixel) in image.iter_mut().enumerate() {
+                let (y, x) = (at / width % height, at % width);
+                if (y + 1 == row || y == row) && (x + 1 == column || x == column) {
+                    *pixel = 0;
+                }
+            }
+            image
+        };
+        let count = 1_000;
+        let mut seen = std::collections::HashSet::new();
+        for (image, view) in images(count).chunks(SHAPE.size()).zip(apply(augment, count, 5, 6)) {
+            let mut places = (0..height * width).map(|at| (at / width, at % width));
+            let found = places.find(|&(y, x)| by_hand(image, y, x) == view);
+            seen.insert(found.expect("a view that no hole explains"));
+        }
+        assert_eq!(seen.len(), height * width);
+    }
+
+    #[test]
     fn the_number_of_the_batch_decides() {
-        let augment = Augment { pad: 1, flip: true };
+        let augment = Augment { pad: 1, flip: true, cutout: 2 };
         assert_eq!(apply(augment, 9, 1, 2), apply(augment, 9, 1, 2));
         assert_ne!(apply(augment, 9, 1, 2), apply(augment, 9, 1, 3));
         assert_ne!(apply(augment, 9, 1, 2), apply(augment, 9, 2, 2));
@@ -158,9 +203,10 @@ mod tests {
 
     #[test]
     fn padding_must_leave_some_image() {
-        assert!(Augment { pad: 2, flip: false }.check(SHAPE).is_ok());
+        assert!(Augment { pad: 2, ..Augment::default() }.check(SHAPE).is_ok());
         for pad in [3, usize::MAX] {
-            let message = Augment { pad, flip: false }.check(SHAPE).unwrap_err().to_string();
+            let message =
+                Augment { pad, ..Augment::default() }.check(SHAPE).unwrap_err().to_string();
             assert!(message.contains("less than 3"), "{message}");
         }
     }
@@ -168,7 +214,7 @@ mod tests {
     proptest! {
         #[test]
         fn flips_alone_mirror_or_keep(seed: u64, number: u64) {
-            let views = apply(Augment { pad: 0, flip: true }, 4, seed, number);
+            let views = apply(Augment { flip: true, ..Augment::default() }, 4, seed, number);
             for (image, view) in images(4).chunks(SHAPE.size()).zip(views) {
                 prop_assert!(view == image || view == by_hand(image, 0, 0, 0, true));
             }

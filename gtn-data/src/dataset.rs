@@ -62,6 +62,25 @@ impl Split {
     }
 }
 
+impl Split {
+    /// At most `limit` of the images, spread evenly: a split may lie in the order of its classes.
+    ///
+    /// ```
+    /// let sizes = gtn_data::digits::Sizes { train: 100, validation: 20, test: 20 };
+    /// let digits = gtn_data::digits::generate(sizes, 7)?;
+    /// assert_eq!(digits.train().thinned(30).len(), 30);
+    /// assert_eq!(digits.train().thinned(300).len(), 100);
+    /// # Ok::<(), gtn_data::Error>(())
+    /// ```
+    #[must_use]
+    pub fn thinned(&self, limit: usize) -> Self {
+        let count = self.len().min(limit);
+        let indices: Vec<usize> = (0..count).map(|i| i * self.len() / count).collect();
+        let images = Arc::new(self.images.subset(&indices));
+        Self { images, normalization: Arc::clone(&self.normalization) }
+    }
+}
+
 impl Deref for Split {
     type Target = LabeledImages;
 

@@ -19,7 +19,7 @@
 //! let train = digits.train().to_device(&Device::Cpu, DType::F32)?;
 //!
 //! // Batch 41 of an endless shuffled stream, each image cropped at random after padding by 2.
-//! let batches = train.shuffled(32, 7)?.augmented(Augment { pad: 2, flip: false })?;
+//! let batches = train.shuffled(32, 7)?.augmented(Augment { pad: 2, ..Augment::default() })?;
 //! let batch = batches.batch(41)?;
 //! assert_eq!(batch.images.dims(), [32, 1, 28, 28]);
 //! assert_eq!(batch.labels.dims(), [32]);

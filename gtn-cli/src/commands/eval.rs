@@ -1,7 +1,7 @@
 //! `gtn eval`: what the teacher is worth against real data.
 
 use crate::comparison::compare;
-use crate::config::{Layer, RunConfig};
+use crate::config::{Config, Layer, RunConfig};
 use crate::learner::Learner;
 use crate::output;
 use crate::records::Eval;
@@ -49,9 +49,9 @@ fn learner(spec: &str) -> Result<Learner> {
         let layer = Layer::file(path)?.section("learner");
         return Ok(RunConfig::load(&[layer])?.recipe.learner);
     }
-    spec.parse().map_err(|error: gtn_core::Error| {
+    spec.parse().map_err(|error: anyhow::Error| {
         Usage::error(format!(
-            "--learner {spec}: {error}; or give a TOML file with a [learner] table"
+            "--learner {spec}: {error}; or give a search space, or a TOML file with a [learner] table"
         ))
     })
 }

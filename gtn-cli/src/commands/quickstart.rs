@@ -3,7 +3,7 @@
 use super::train::{Ended, Start, train};
 use super::{eval, report};
 use crate::args;
-use crate::config::{Layer, Override, Preset, RunConfig};
+use crate::config::{Config, Layer, Override, Preset, RunConfig};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::trained::Trained;

@@ -1,23 +1,62 @@
-//! `gtn report`: a run as a web page.
+//! `gtn report`: a run, a search or a correlation as a web page.
 
 use crate::args;
+use crate::config::Config;
 use crate::device::DeviceName;
+use crate::nas::folder::Folder;
+use crate::nas::{correlate, rank, search};
 use crate::output;
-use crate::report::{ReportData, render};
+use crate::report::{
+    CorrelationReport, ReportData, SearchReport, render, render_correlation, render_search,
+};
 use crate::run_dir::{RunDir, write_whole};
 use crate::trained::Trained;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use gtn_nas::Journal;
 use std::fs;
 use std::path::PathBuf;
 
-/// Writes `report.html` into a run folder and tells where it is.
+/// Writes `report.html` into a folder and tells where it is.
 ///
 /// # Errors
-/// When the run cannot be used, or the folder cannot be written.
+/// When what is in the folder cannot be used, or it cannot be written.
 pub fn run(args: &args::Report) -> Result<()> {
-    let trained = Trained::open(&args.run, args.data.as_deref(), DeviceName::Cpu.open()?)?;
-    let page = write(&trained)?;
+    let search = Folder::at(&args.run, search::CONFIG);
+    let correlation = Folder::at(&args.run, correlate::CONFIG);
+    let page = if search.is_begun() {
+        write_search(&search)?
+    } else if correlation.is_begun() {
+        write_correlation(&correlation)?
+    } else {
+        write(&Trained::open(&args.run, args.data.as_deref(), DeviceName::Cpu.open()?)?)?
+    };
     output::print(&format!("{}\n", page.display()))
+}
+
+fn write_search(folder: &Folder) -> Result<PathBuf> {
+    let config: search::SearchConfig = folder.read()?;
+    let page = render_search(&SearchReport {
+        folder: folder.path().display().to_string(),
+        config_toml: config.to_toml()?,
+        config,
+        trials: Journal::read(&folder.file(search::TRIALS))?,
+        ranking: folder.read_json(rank::RANKING)?,
+    });
+    folder.write_report(&page)
+}
+
+fn write_correlation(folder: &Folder) -> Result<PathBuf> {
+    let config: correlate::CorrelateConfig = folder.read()?;
+    let path = folder.path().display().to_string();
+    let Some(correlation) = folder.read_json(correlate::CORRELATION)? else {
+        bail!("{path} is not finished; go on with: gtn correlate --resume --out {path}");
+    };
+    let config_toml = config.to_toml()?;
+    folder.write_report(&render_correlation(&CorrelationReport {
+        folder: path,
+        config_toml,
+        correlation,
+    }))
 }
 
 /// Writes the page. Returns where.

@@ -5,7 +5,7 @@
 
 use crate::args;
 use crate::batches::{Judged, Shuffled, image_shape};
-use crate::config::{Layer, Override, RunConfig};
+use crate::config::{Config, Layer, Override, RunConfig};
 use crate::error::Usage;
 use crate::interrupt::Interrupt;
 use crate::learner::Learner;

@@ -2,18 +2,18 @@
 
 use toml::{Table, Value};
 
-/// The keys that say which kind of thing a table describes, and so which other keys it has.
-const KINDS: [&str; 2] = ["kind", "preset"];
-
-/// `over` laid on `base`, table by table. A table that chooses another kind replaces the one below.
-pub(super) fn merge(base: &Table, over: &Table) -> Table {
-    if KINDS.iter().any(|&kind| over.contains_key(kind) && over.get(kind) != base.get(kind)) {
+/// `over` laid on `base`, table by table. A table that chooses another kind, by one of the keys `kinds`, replaces
+/// the one below.
+pub(super) fn merge(base: &Table, over: &Table, kinds: &[&str]) -> Table {
+    if kinds.iter().any(|&kind| over.contains_key(kind) && over.get(kind) != base.get(kind)) {
         return over.clone();
     }
     let mut merged = base.clone();
     for (key, value) in over {
         let value = match (base.get(key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => Value::Table(merge(base, over)),
+            (Some(Value::Table(base)), Value::Table(over)) => {
+                Value::Table(merge(base, over, kinds))
+            }
             _ => value.clone(),
         };
         merged.insert(key.clone(), value);
@@ -60,9 +60,4 @@ pub(super) fn insert<'a>(
     }
     inside.insert(last.clone(), value);
     Ok(())
-}
-
-/// Whether the path ends in a key that says of which kind its table is.
-pub(super) fn is_kind(path: &[String]) -> bool {
-    path.last().is_some_and(|key| KINDS.contains(&key.as_str()))
 }

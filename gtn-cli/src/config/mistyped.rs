@@ -3,25 +3,31 @@
 //! The reader itself does not tell: tables that come in several kinds are
 //! read in one go. So each value is tried alone.
 
-use super::{merge, read};
+use super::merge;
 use toml::Table;
 
-/// The first value of `over` that alone upon `base` is refused: its dotted key, and why.
-pub(super) fn find(base: &Table, over: &Table) -> Option<(String, String)> {
+/// The first value of `over` that alone upon `base` is refused, as `refusal` tells: its dotted key, and why.
+pub(super) fn find(
+    base: &Table,
+    over: &Table,
+    kinds: &[&str],
+    refusal: impl Fn(&Table) -> Option<String>,
+) -> Option<(String, String)> {
     let leaves = merge::leaves(over);
     // A kind may be refused for what its table lacks, so it is the last to be blamed.
-    let (kinds, others): (Vec<_>, Vec<_>) =
-        leaves.iter().partition(|(path, _)| merge::is_kind(path));
-    others.iter().chain(&kinds).find_map(|(path, value)| {
+    let is_kind = |path: &[String]| path.last().is_some_and(|key| kinds.contains(&key.as_str()));
+    let (of_kind, others): (Vec<_>, Vec<_>) = leaves.iter().partition(|(path, _)| is_kind(path));
+    others.iter().chain(&of_kind).find_map(|(path, value)| {
         let mut alone = Table::new();
         let of_same_table =
             |kind: &[String]| kind.split_last().unzip().1 == path.split_last().unzip().1;
-        for (kind, value) in kinds.iter().filter(|(kind, _)| of_same_table(kind) && kind != path) {
+        for (kind, value) in of_kind.iter().filter(|(kind, _)| of_same_table(kind) && kind != path)
+        {
             merge::insert(&mut alone, kind, (*value).clone()).ok()?;
         }
-        let without = read(&merge::merge(base, &alone)).err();
+        let without = refusal(&merge::merge(base, &alone, kinds));
         merge::insert(&mut alone, path, (*value).clone()).ok()?;
-        let with = read(&merge::merge(base, &alone)).err()?;
+        let with = refusal(&merge::merge(base, &alone, kinds))?;
         (without.as_ref() != Some(&with)).then(|| (path.join("."), with))
     })
 }

@@ -54,7 +54,22 @@ fn keys_of_a_table_need_not_name_its_kind() {
     assert_eq!(config.recipe.learner.to_string(), "conv2_fc:8,8-16,32");
     let config = RunConfig::load(&[set(&["learner.weight_norm=false"])]).unwrap();
     assert_eq!(config.recipe.learner.to_string(), "conv2_fc:64,128,256");
-    assert!(!config.recipe.learner.normalization.weight_norm);
+    assert!(!config.recipe.learner.normalization().weight_norm);
+}
+
+#[test]
+fn learners_can_be_those_of_a_search_space() {
+    let config = RunConfig::load(&[text("[learner]\nspace = 'cell:nodes=3'")]).unwrap();
+    assert_eq!(config.recipe.learner.to_string(), "cell:nodes=3,channels=8,repeats=1");
+    let written = text(&config.to_toml().unwrap());
+    assert_eq!(RunConfig::load(&[written]).unwrap(), config);
+    let message = refused(&[set(&["learner.space=micro"])]);
+    assert_eq!(
+        message,
+        "command line: learner.space: `micro` is no search space: expected macro, cell or nb201"
+    );
+    let message = refused(&[set(&["learner.space=macro", "learner.widths=[1,2,3]"])]);
+    assert!(message.starts_with("command line: unknown key `learner.widths`"), "{message}");
 }
 
 #[test]

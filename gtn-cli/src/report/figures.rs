@@ -1,7 +1,10 @@
 //! The plots of a run's report.
 
-use super::plot::{Axis, LinePlot, Point, Scale, Series};
+use super::plot::{Axis, LinePlot, Point, Scale, Series, Style};
+use crate::nas::correlate::{Agreement, Correlation, Estimate, Row};
+use crate::nas::judging::EvaluatorName;
 use crate::records::{CurvePoint, Eval, MetricsLine, Spread};
+use gtn_nas::trial::Trial;
 
 /// Longer trainings are drawn as so many groups of meta-iterations.
 pub(crate) const GROUPS: usize = 150;
@@ -14,7 +17,7 @@ pub(crate) fn accuracy_by_step(eval: &Eval) -> LinePlot {
             let (low, high) = ((mean - std).max(0.0), (mean + std).min(1.0));
             Point::new(at.step as f64, mean).between(low, high)
         });
-        Series { label: name.into(), points: points.collect() }
+        Series { label: name.into(), points: points.collect(), ..Series::default() }
     };
     LinePlot {
         title: "Accuracy by step".into(),
@@ -42,7 +45,7 @@ fn training(title: &str, y: Axis, points: Vec<Point>) -> LinePlot {
         title: title.into(),
         x: Axis::new("meta-iteration"),
         y,
-        series: vec![Series { label: String::new(), points }],
+        series: vec![Series { points, ..Series::default() }],
     }
 }
 
@@ -65,13 +68,78 @@ fn by_step(title: &str, learned: impl Iterator<Item = f64>, tuned: Option<f64>) 
     let tuned = tuned.map(|value| Series {
         label: "real, tuned".into(),
         points: ends.map(|step| Point::new(step, value)).into(),
+        ..Series::default()
     });
-    let learned = Series { label: "learned".into(), points: learned };
+    let learned = Series { label: "learned".into(), points: learned, ..Series::default() };
     LinePlot {
         title: title.into(),
         x: Axis::new("step"),
         y: Axis::default(),
         series: [learned].into_iter().chain(tuned).collect(),
+    }
+}
+
+/// Scores by trial, and the best so far of those judged after the most steps.
+pub(crate) fn search(trials: &[Trial<String>], percent: bool) -> LinePlot {
+    let at = |trial: &Trial<String>| (trial.trial + 1) as f64;
+    let scored = || trials.iter().filter_map(|trial| Some((trial, trial.score()?)));
+    let mut best: Option<(usize, f64)> = None;
+    let incumbents = scored().map(|(trial, score)| {
+        let this = (trial.measured.steps, score);
+        let next = best.filter(|best| *best >= this).unwrap_or(this);
+        best = Some(next);
+        Point::new(at(trial), next.1)
+    });
+    let line = Series { label: "best".into(), points: incumbents.collect(), ..Series::default() };
+    let dots = scored().map(|(trial, score)| Point::new(at(trial), score)).collect();
+    let dots = Series { points: dots, style: Style::Dots, ..Series::default() };
+    let y = Axis::new("score");
+    LinePlot {
+        title: "Scores by candidate".into(),
+        x: Axis::new("candidate"),
+        y: if percent { y.percent() } else { y },
+        series: vec![dots, line],
+    }
+}
+
+/// Rank correlation by steps, of synthetic and of real data; zero-cost proxies as levels to compare with.
+pub(crate) fn correlation(found: &Correlation, of: fn(&Row) -> &Agreement) -> LinePlot {
+    let rows = |by| found.rows.iter().filter(move |row| row.by == by);
+    let by_steps = |label: &str, by| {
+        let points = rows(by).filter_map(|row| {
+            let Estimate { value, interval } = of(row).spearman;
+            let point = Point::new(row.steps as f64, value?);
+            Some(interval.map_or(point, |band| point.between(band.low, band.high)))
+        });
+        Series { label: label.into(), points: points.collect(), ..Series::default() }
+    };
+    let trained = || found.rows.iter().map(|row| row.steps).filter(|&steps| steps > 0);
+    let ends = [trained().min().unwrap_or(1), trained().max().unwrap_or(1)];
+    let untrained = found.rows.iter().filter_map(|row| {
+        let level = of(row).spearman.value.filter(|_| row.steps == 0)?;
+        Some(Series {
+            label: row.by.to_string(),
+            points: ends.map(|steps| Point::new(steps as f64, level)).into(),
+            style: Style::Faint,
+        })
+    });
+    let lines = [
+        by_steps("synthetic data", EvaluatorName::Gtn),
+        by_steps("real data", EvaluatorName::Real),
+    ];
+    LinePlot {
+        title: "All architectures".into(),
+        x: Axis::new("training steps").scale(Scale::Log2),
+        y: Axis::new("rank correlation (Spearman)"),
+        series: untrained.chain(lines).collect(),
+    }
+}
+
+/// The same over the better half of the architectures by each estimate.
+pub(crate) fn correlation_of_the_better_half(found: &Correlation) -> LinePlot {
+    LinePlot {
+        title: "The better half by the estimate".into(),
+        ..correlation(found, |row| &row.top_half)
     }
 }
 

@@ -1,14 +1,20 @@
-//! A run as one web page that needs nothing else: no network, no scripts, no
+//! A run, a search or a correlation as one web page that needs nothing else: no network, no scripts, no
 //! files beside it.
 
 mod canvas;
 mod colors;
-mod figures;
+mod correlation_page;
+pub(crate) mod figures;
 mod layout;
 mod page;
 pub mod plot;
+mod search_page;
+mod shell;
 mod ticks;
-mod words;
+pub(crate) mod words;
+
+pub use correlation_page::CorrelationReport;
+pub use search_page::SearchReport;
 
 use crate::records::{Eval, MetricsLine};
 
@@ -49,4 +55,14 @@ pub struct ReportData {
 /// ```
 pub fn render(data: &ReportData) -> String {
     page::page(data).into_string()
+}
+
+/// Writes the page of a search.
+pub fn render_search(data: &SearchReport) -> String {
+    search_page::page(data).into_string()
+}
+
+/// Writes the page of what `gtn correlate` found.
+pub fn render_correlation(data: &CorrelationReport) -> String {
+    correlation_page::page(data).into_string()
 }

@@ -1,71 +1,27 @@
-//! The page, section by section.
-
-use std::fmt::Write;
+//! The page of a run, section by section.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::colors::{self, Color};
+use super::shell::{complete_config, missing, paper, paper_list, shell};
 use super::words::{count, percent, points, short, word};
 use super::{ReportData, figures};
 use crate::records::Eval;
 
 pub(super) fn page(data: &ReportData) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (data.title) }
-                style { (PreEscaped(style())) }
-            }
-            body {
-                main {
-                    h1 { (data.title) }
-                    (result(data))
-                    (training(data))
-                    (rates(data))
-                    (sheets(data))
-                    (config(data))
-                    (repeat(data))
-                    (papers())
-                    footer { "Written by gtn " (env!("CARGO_PKG_VERSION")) "." }
-                }
-            }
-        }
-    }
-}
-
-fn style() -> String {
-    let variables = |pick: fn(Color) -> u32| {
-        let mut css = String::from(":root { ");
-        for (name, color) in [
-            ("paper", colors::PAPER),
-            ("ink", colors::INK),
-            ("muted", colors::MUTED),
-            ("grid", colors::GRID),
-            ("series-0", colors::SERIES[0]),
-            ("series-1", colors::SERIES[1]),
-        ] {
-            let _ = write!(css, "--{name}: #{:06X}; ", pick(color));
-        }
-        css + "}"
-    };
-    format!(
-        "{}\n{}@media screen and (prefers-color-scheme: dark) {{\n{}\n{}}}",
-        variables(|color| color.light),
-        include_str!("style.css"),
-        variables(|color| color.dark),
-        colors::dark_plots(),
+    shell(
+        &data.title,
+        html! {
+            (result(data))
+            (training(data))
+            (rates(data))
+            (sheets(data))
+            (complete_config("config.toml", &data.config_toml))
+            (repeat(data))
+            (papers())
+        },
     )
-}
-
-/// One sentence, and the command that makes what is missing.
-fn missing(sentence: &str, command: &str) -> Markup {
-    html! { p.missing { (sentence) " " code { (command) } " makes it." } }
 }
 
 fn result(data: &ReportData) -> Markup {
@@ -210,16 +166,6 @@ fn sheets(data: &ReportData) -> Markup {
     }
 }
 
-fn config(data: &ReportData) -> Markup {
-    html! {
-        h2 { "Configuration" }
-        details {
-            summary { "The complete " code { "config.toml" } }
-            pre { (data.config_toml) }
-        }
-    }
-}
-
 fn repeat(data: &ReportData) -> Markup {
     let config = word(&format!("{}/config.toml", data.run));
     let again = word(&format!("{}-again", data.run));
@@ -237,32 +183,20 @@ fn repeat(data: &ReportData) -> Markup {
 }
 
 fn papers() -> Markup {
-    let paper = |id: &str, text: &str| {
-        html! { li { a href={ "https://arxiv.org/abs/" (id) } { (text) } } }
-    };
-    html! {
-        h2 { "Papers" }
-        ul {
-            (paper(
-                "1912.07768",
-                "Such, Rawal, Lehman, Stanley, Clune: Generative Teaching Networks: Accelerating \
-                 Neural Architecture Search by Learning to Generate Synthetic Training Data (2020)",
-            ))
-            (paper(
-                "2505.00793",
-                "Kemaev et al.: Scalable Meta-Learning via Mixed-Mode Differentiation (2025)",
-            ))
-            (paper(
-                "1602.07868",
-                "Salimans, Kingma: Weight Normalization: A Simple Reparameterization to Accelerate \
-                 Training of Deep Neural Networks (2016)",
-            ))
-        }
-    }
+    paper_list(&[
+        paper::GTN,
+        paper::MIXED_MODE,
+        (
+            "1602.07868",
+            "Salimans, Kingma: Weight Normalization: A Simple Reparameterization to Accelerate \
+             Training of Deep Neural Networks (2016)",
+        ),
+    ])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::colors;
     use super::*;
     use crate::records::{Accuracy, CurvePoint, MetricsLine, Spread, Tuned};
 

@@ -18,6 +18,7 @@ pub use super::ticks::Scale;
 ///     series: vec![Series {
 ///         label: "synthetic".into(),
 ///         points: vec![Point::new(1.0, 0.2), Point::new(16.0, 0.97).between(0.95, 0.98)],
+///         ..Series::default()
 ///     }],
 /// };
 /// assert!(plot.svg(720, 360).starts_with("<svg"));
@@ -31,7 +32,7 @@ pub struct LinePlot {
     pub x: Axis,
     /// The vertical axis. It ends at round numbers.
     pub y: Axis,
-    /// Drawn in blue, vermilion, green and purple, and again from the start.
+    /// Lines are drawn in blue, vermilion, green and purple, and again from the start.
     pub series: Vec<Series>,
 }
 
@@ -88,6 +89,20 @@ pub struct Series {
     /// From left to right. Points that are not finite, or that a logarithmic
     /// axis cannot show, are left out.
     pub points: Vec<Point>,
+    /// How it is drawn.
+    pub style: Style,
+}
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// A line in a color of its own.
+    #[default]
+    Line,
+    /// A thin gray line, to compare with.
+    Faint,
+    /// Gray dots, unconnected.
+    Dots,
 }
 
 /// A point of a line, and how far the values reach that it stands for.
@@ -225,9 +240,13 @@ impl LinePlot {
     }
 
     fn draw_lines(&self, canvas: &mut Canvas<'_>, frame: &Frame) {
-        let colors = colors::SERIES.into_iter().cycle();
-        let lines = self.series.iter().map(|series| self.placed(series, frame));
-        let lines: Vec<(Color, Vec<Placed>)> = colors.zip(lines).collect();
+        let mut colors = colors::SERIES.into_iter().cycle();
+        let mut color = |style| match style {
+            Style::Line => colors.next().unwrap_or(colors::INK),
+            Style::Faint | Style::Dots => colors::MUTED,
+        };
+        let lines = self.series.iter().map(|s| (color(s.style), self.placed(s, frame)));
+        let lines: Vec<(Color, Vec<Placed>)> = lines.collect();
         for (color, line) in &lines {
             if line.iter().any(|point| point.low != point.high) {
                 let low = line.iter().map(|point| (point.x, point.low));
@@ -237,11 +256,17 @@ impl LinePlot {
         }
         let mut labels = Vec::new();
         for ((color, line), series) in lines.iter().zip(&self.series) {
-            canvas.line(line.iter().map(|point| (point.x, point.y)), *color, 2.0);
-            if line.len() <= DOTTED {
-                for point in line {
-                    canvas.dot((point.x, point.y), *color, 3.0);
-                }
+            let width = if series.style == Style::Line { 2.0 } else { 1.0 };
+            if series.style != Style::Dots {
+                canvas.line(line.iter().map(|point| (point.x, point.y)), *color, width);
+            }
+            let radius = match series.style {
+                Style::Line if line.len() <= DOTTED => Some(3.0),
+                Style::Dots => Some(2.0),
+                _ => None,
+            };
+            for (point, radius) in line.iter().zip(radius.into_iter().cycle()) {
+                canvas.dot((point.x, point.y), *color, radius);
             }
             if let Some(end) = line.last() {
                 labels.push((end.y, &series.label, *color));
@@ -285,7 +310,7 @@ mod tests {
             title: "<T>".into(),
             x: Axis::new("x & more"),
             y: Axis::new("y").percent(),
-            series: vec![Series { label: "a \"line\"".into(), points }],
+            series: vec![Series { label: "a \"line\"".into(), points, ..Series::default() }],
         }
     }
 

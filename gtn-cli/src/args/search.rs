@@ -1,0 +1,155 @@
+//! `gtn search`.
+
+use super::Compute;
+use crate::config::Override;
+use crate::nas::judging::EvaluatorName;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use gtn_nas::space::SpaceSpec;
+use gtn_nas::strategy::AnyStrategy;
+use std::path::PathBuf;
+
+/// Search for good architectures.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  gtn search --run runs/mnist --trials 200 --out runs/search
+  gtn search --evaluator real --strategy random --max-seconds 600 --out runs/by-real-data
+  gtn search --evaluator naswot --space nb201 --trials 500 --json
+  gtn search --resume --out runs/search --trials 400     goes on, until there are 400
+  gtn search rank runs/search                            trains the best for long
+
+Each finished candidate is kept in trials.jsonl at once. A search that was killed goes on with --resume as if
+nothing had happened. Results do not depend on --workers."
+)]
+pub struct Search {
+    /// What to do with a search instead of doing one.
+    #[command(subcommand)]
+    pub command: Option<SearchCommand>,
+    /// How to search.
+    #[command(flatten)]
+    pub options: SearchOptions,
+}
+
+/// What to do with a search.
+#[derive(Debug, Subcommand)]
+pub enum SearchCommand {
+    /// Train the best candidates of a search for long, and pick the winner by validation accuracy
+    Rank(Rank),
+}
+
+/// How to search.
+#[derive(Debug, Args)]
+pub struct SearchOptions {
+    /// Configuration to start from, like the search.toml of another search
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Search space: macro, cell or nb201, also with sizes like cell:nodes=3,channels=4
+    #[arg(long, value_name = "SPACE")]
+    pub space: Option<SpaceSpec>,
+    /// Search strategy
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(AnyStrategy::<String>::NAMES))]
+    pub strategy: Option<String>,
+    /// How candidates are judged: gtn, real, full, params, flops, grad-norm, synflow or naswot
+    #[arg(long, value_name = "NAME")]
+    pub evaluator: Option<EvaluatorName>,
+    /// Run folder of the teacher, for the evaluator gtn
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Data set, if it is not that of the run: a folder, `digits`, or `digits:N`
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Training steps after which a candidate is judged
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: Option<u32>,
+    /// Candidates to try; 100 if there is no other end
+    #[arg(long, value_name = "N")]
+    pub trials: Option<u32>,
+    /// Training steps to spend on all candidates together
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<u32>,
+    /// Seconds to spend
+    #[arg(long, value_name = "S")]
+    pub max_seconds: Option<u32>,
+    /// Candidates under way before the first of them is told to the strategy
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ahead: Option<u16>,
+    /// Candidates judged at the same time; as many as threads if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
+    /// Seed of all random numbers
+    // TOML has no larger numbers.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: Option<i64>,
+    /// Set one key of the configuration; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Override>,
+    /// Folder of the search
+    #[arg(long, value_name = "DIR", default_value = "runs/search")]
+    pub out: PathBuf,
+    /// Go on with the search in that folder
+    #[arg(long)]
+    pub resume: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What to compute on.
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+impl SearchOptions {
+    /// What the options say, as keys of the configuration.
+    #[must_use]
+    pub fn overrides(&self) -> Vec<Override> {
+        let text = |key, text: Option<&String>| text.map(|text| Override::new(key, text.clone()));
+        let number = |key, number: Option<u32>| number.map(|n| Override::new(key, i64::from(n)));
+        let given = [
+            self.space.map(|space| Override::new("space", space.to_string())),
+            text("strategy", self.strategy.as_ref()),
+            self.evaluator.map(|name| Override::new("evaluator", name.to_string())),
+            text("run", self.run.as_ref()),
+            text("data", self.data.as_ref()),
+            number("steps", self.steps),
+            number("budget.trials", self.trials),
+            number("budget.steps", self.max_steps),
+            self.max_seconds.map(|s| Override::new("budget.seconds", f64::from(s))),
+            number("ahead", self.ahead.map(u32::from)),
+            self.seed.map(|seed| Override::new("seed", seed)),
+        ];
+        self.set.iter().cloned().chain(given.into_iter().flatten()).collect()
+    }
+}
+
+/// Train the best candidates of a search for long.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gtn search rank runs/search
+  gtn search rank runs/search --top 10 --steps 2000 --json
+
+Candidates are trained on augmented real data with a cosine schedule. The best on the validation split is the
+winner; fresh networks of it are then trained and tested on the test split. Finished trainings are kept.")]
+pub struct Rank {
+    /// Folder of the search
+    #[arg(value_name = "DIR")]
+    pub search: PathBuf,
+    /// Candidates to train
+    #[arg(long, value_name = "K", default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: u16,
+    /// Steps of each training; those of the search's configuration if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: Option<u32>,
+    /// Fresh networks of the winner to test
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
+    pub learners: u16,
+    /// Candidates trained at the same time; as many as threads if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What to compute on.
+    #[command(flatten)]
+    pub compute: Compute,
+}

@@ -1,0 +1,74 @@
+//! How far estimates can be trusted: one sample of architectures, judged by several evaluators after several
+//! numbers of steps, against long trainings.
+//!
+//! In the folder are `correlate.toml`, `architectures.jsonl` (a line for each architecture, as it is finished),
+//! and at the end the statistics as `correlation.json`, `.csv`, `.md` and `.svg`.
+
+mod analysis;
+mod config;
+mod measure;
+mod tables;
+
+pub use analysis::{Agreement, Correlation, Estimate, Match, Row, Truth, analyze};
+pub use config::CorrelateConfig;
+pub use measure::{Judged, Measured};
+pub use tables::{csv, markdown, rows, sentences};
+
+use super::folder::Folder;
+use super::materials::Materials;
+use crate::config::Layer;
+use crate::interrupt::Interrupt;
+use crate::report::figures;
+use crate::run_dir::write_whole;
+use anyhow::Result;
+use candle_core::Device;
+use gtn_core::seed::Seed;
+use gtn_nas::Journal;
+use std::path::Path;
+
+/// The configuration's file in the folder.
+pub const CONFIG: &str = "correlate.toml";
+/// The finished architectures' file.
+pub const ARCHITECTURES: &str = "architectures.jsonl";
+/// The statistics' file.
+pub const CORRELATION: &str = "correlation.json";
+
+/// Measures and analyzes as `layers` say, in the folder `out`. `None` if Ctrl-C ended it.
+///
+/// # Errors
+/// [`crate::error::Usage`] for a configuration that cannot be, other errors for what fails on the way.
+pub fn correlate(
+    layers: Vec<Layer>,
+    out: &Path,
+    resume: bool,
+    workers: usize,
+    device: Device,
+    interrupt: &Interrupt,
+) -> Result<Option<Correlation>> {
+    let folder = Folder::at(out, CONFIG);
+    let mut config = folder.begin(layers, resume, |config: &mut CorrelateConfig, there| {
+        config.architectures = there.architectures;
+    })?;
+    let materials = Materials::open(&config.judging, device)?;
+    config.settle(&materials)?;
+    let (seed, names) = (Seed(config.seed), config.evaluators());
+    materials.settle(&mut config.judging, &names, config.space, seed, workers)?;
+    folder.write(&config)?;
+    let mut journal: Journal<Judged> = folder.journal(ARCHITECTURES)?;
+    measure::measure(&config, &materials, &mut journal, workers, interrupt)?;
+    if interrupt.raised() {
+        return Ok(None);
+    }
+    let correlation = analyze(&config, &journal.entries().cloned().collect::<Vec<_>>());
+    let json = serde_json::to_string_pretty(&correlation)? + "\n";
+    let plot = figures::correlation(&correlation, |row| &row.all);
+    for (name, text) in [
+        ("correlation.json", json),
+        ("correlation.csv", csv(&correlation)),
+        ("correlation.md", markdown(&correlation)),
+        ("correlation.svg", plot.svg(760, 420)),
+    ] {
+        write_whole(&folder.file(name), text.as_bytes())?;
+    }
+    Ok(Some(correlation))
+}

@@ -1,0 +1,220 @@
+//! A search in its folder: `search.toml`, and `trials.jsonl` that grows line by line.
+
+use super::folder::Folder;
+use super::judging::{EvaluatorName, Judging};
+use super::materials::Materials;
+use crate::config::{Config, Layer};
+use crate::error::Usage;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::report::words::short;
+use anyhow::Result;
+use candle_core::Device;
+use gtn_core::seed::Seed;
+use gtn_nas::Journal;
+use gtn_nas::evaluator::Evaluator;
+use gtn_nas::search::{Budget, Search};
+use gtn_nas::space::{MacroSpace, NetworkSpace, SpaceSpec};
+use gtn_nas::strategy::AnyStrategy;
+use gtn_nas::trial::{Trial, best};
+use gtn_nas::with_space;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The configuration's file in the folder.
+pub const CONFIG: &str = "search.toml";
+/// The trials' file.
+pub const TRIALS: &str = "trials.jsonl";
+
+/// Everything that decides what a search finds. How many workers there are decides nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchConfig {
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Where to search.
+    pub space: SpaceSpec,
+    /// How to search: one of [`AnyStrategy::NAMES`].
+    pub strategy: String,
+    /// How candidates are judged.
+    pub evaluator: EvaluatorName,
+    /// Training steps after which they are; the evaluator's own number if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Candidates under way before the first of them is told to the strategy.
+    pub ahead: usize,
+    /// When it ends.
+    pub budget: Budget,
+    /// What candidates are judged with.
+    #[serde(flatten)]
+    pub judging: Judging,
+}
+
+impl Default for SearchConfig {
+    /// Regularized evolution in the macro space, by a teacher that is still to be named.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            space: SpaceSpec::Macro(MacroSpace),
+            strategy: "evolution".into(),
+            evaluator: EvaluatorName::Gtn,
+            steps: None,
+            ahead: 4,
+            budget: Budget::default(),
+            judging: Judging::default(),
+        }
+    }
+}
+
+impl Config for SearchConfig {
+    fn validate(&self) -> Result<()> {
+        if self.ahead == 0 {
+            return Err(Usage::error("ahead must be at least 1, found 0"));
+        }
+        if self.steps == Some(0) {
+            return Err(Usage::error("steps must be at least 1, found 0"));
+        }
+        // Whether the evaluator trains is seen later.
+        if let Err(error) = AnyStrategy::<String>::named(&self.strategy, 1) {
+            return Err(Usage::error(format!("strategy: {error}")));
+        }
+        self.judging.validate()
+    }
+
+    fn filled(&self) -> Self {
+        let budget = Budget { trials: Some(1), steps: Some(1), seconds: Some(1.0) };
+        Self { steps: Some(1), budget, judging: self.judging.filled(), ..self.clone() }
+    }
+}
+
+/// How a search ended.
+#[derive(Debug)]
+pub struct Searched {
+    /// The configuration, with everything settled.
+    pub config: SearchConfig,
+    /// What was tried.
+    pub trials: Vec<Trial<String>>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+/// Searches as `layers` say, in the folder `out`.
+///
+/// # Errors
+/// [`Usage`] for a configuration that cannot be, other errors for what fails on the way.
+pub fn search(
+    layers: Vec<Layer>,
+    out: &Path,
+    resume: bool,
+    workers: usize,
+    device: Device,
+    interrupt: &Interrupt,
+) -> Result<Searched> {
+    let folder = Folder::at(out, CONFIG);
+    let mut config = folder.begin(layers, resume, |config: &mut SearchConfig, there| {
+        config.budget = there.budget;
+    })?;
+    if config.budget == Budget::default() {
+        config.budget = Budget::trials(100);
+    }
+    let materials = Materials::open(&config.judging, device)?;
+    let (seed, name) = (Seed(config.seed), config.evaluator);
+    // What the command line can get wrong is tried before anything takes time.
+    if name == EvaluatorName::Gtn {
+        materials.evaluator(name, &config.judging)?;
+    }
+    materials.settle(&mut config.judging, &[name], config.space, seed, workers)?;
+    let evaluator = materials.evaluator(name, &config.judging)?;
+    check_steps(&config, evaluator.steps())?;
+    folder.write(&config)?;
+
+    let trials = with_space!(config.space, space => {
+        let evaluator = materials.lowered(name, &space, evaluator.as_ref());
+        run(&space, &config, &evaluator, &folder, workers, interrupt)
+    })?;
+    Ok(Searched { interrupted: interrupt.raised(), config, trials })
+}
+
+/// Fails where evaluator, strategy and number of steps do not go together.
+fn check_steps(config: &SearchConfig, own: usize) -> Result<()> {
+    let evaluator = config.evaluator;
+    match config.steps {
+        Some(steps) if own == 0 => {
+            return Err(Usage::error(format!(
+                "steps: the evaluator {evaluator} does not train, so it takes no steps, found {steps}"
+            )));
+        }
+        Some(steps) if evaluator == EvaluatorName::Gtn && steps > own => {
+            return Err(Usage::error(format!(
+                "steps: the teacher's curriculum has {own} steps, found {steps}"
+            )));
+        }
+        _ => {}
+    }
+    let strategy = AnyStrategy::<String>::named(&config.strategy, config.steps.unwrap_or(own));
+    strategy.map_err(|error| Usage::error(format!("strategy: {error}")))?;
+    Ok(())
+}
+
+fn run<S: NetworkSpace>(
+    space: &S,
+    config: &SearchConfig,
+    evaluator: &impl Evaluator<S::Arch>,
+    folder: &Folder,
+    workers: usize,
+    interrupt: &Interrupt,
+) -> Result<Vec<Trial<String>>> {
+    let steps = config.steps.unwrap_or(evaluator.steps());
+    let mut strategy = AnyStrategy::named(&config.strategy, steps)?;
+    let mut journal: Journal<Trial<S::Arch>> = folder.journal(TRIALS)?;
+    let search = Search {
+        seed: Seed(config.seed),
+        workers,
+        ahead: config.ahead,
+        steps: config.steps,
+        budget: config.budget,
+    };
+    let mut meter = Meter::new(config.budget);
+    let trials = search.run_with(space, &mut strategy, evaluator, &mut journal, |trials| {
+        meter.show(trials);
+        if interrupt.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    let named = |trial: &Trial<S::Arch>| Trial {
+        trial: trial.trial,
+        arch: trial.arch.to_string(),
+        measured: trial.measured.clone(),
+        elapsed: trial.elapsed,
+    };
+    Ok(trials.iter().map(named).collect())
+}
+
+/// Progress by that part of the budget which is set: trials, steps or seconds.
+struct Meter {
+    budget: Budget,
+    steps: usize,
+    progress: Progress,
+}
+
+impl Meter {
+    fn new(budget: Budget) -> Self {
+        let seconds = budget.seconds.map(|seconds| seconds.ceil() as usize);
+        let total = budget.trials.or(budget.steps).or(seconds).unwrap_or(0);
+        Self { budget, steps: 0, progress: Progress::new("searching", total, 0) }
+    }
+
+    fn show<A: Display>(&mut self, trials: &[Trial<A>]) {
+        let Some(last) = trials.last() else { return };
+        self.steps += last.measured.steps;
+        let done = match self.budget {
+            Budget { trials: Some(_), .. } => trials.len(),
+            Budget { steps: Some(_), .. } => self.steps,
+            _ => last.elapsed as usize,
+        };
+        let incumbent = best(trials).map(|trial| {
+            format!("best {} {}", short(trial.score().unwrap_or(f64::NAN)), trial.arch)
+        });
+        self.progress.reach(done, &incumbent.unwrap_or_default());
+    }
+}

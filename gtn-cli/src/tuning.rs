@@ -1,0 +1,92 @@
+//! The learning rate and momentum for real data: those that do best on the validation split.
+
+use crate::progress::Progress;
+use anyhow::Result;
+use gtn_core::inner::{InnerOptimizer, Rates};
+
+/// Momenta tried with every learning rate.
+const MOMENTA: [f64; 3] = [0.0, 0.5, 0.9];
+/// Learning rates tried at first, evenly spaced by their logarithms.
+const LEARNING_RATES: usize = 5;
+/// How many more are tried where the best so far is the largest or the smallest.
+const MORE_LEARNING_RATES: usize = 4;
+
+/// Pairs that are tried at least.
+pub const PAIRS: usize = LEARNING_RATES * MOMENTA.len();
+
+/// The pair of the highest score. `score` is told to `progress`, which counts `steps` for each pair, by
+/// whoever computes it.
+///
+/// # Errors
+/// What `score` reports.
+pub fn tune(
+    optimizer: InnerOptimizer,
+    steps: usize,
+    progress: &mut Progress,
+    mut score: impl FnMut(Rates, &mut Progress) -> Result<f64>,
+) -> Result<Rates> {
+    let [low, high] = learning_rates(optimizer);
+    let ratio = (high / low).powf(1.0 / (LEARNING_RATES - 1) as f64);
+    let mut rates: Vec<f64> = (0..LEARNING_RATES).map(|i| low * ratio.powi(i as i32)).collect();
+    let mut best = (f64::NEG_INFINITY, Rates { lr: low, momentum: 0.0 });
+    let mut tried = 0;
+    while tried < rates.len() {
+        for momentum in MOMENTA {
+            let pair = Rates { lr: rates[tried], momentum };
+            let score = score(pair, progress)?;
+            tracing::debug!("lr {:.4}, momentum {momentum}: validation {:.4}", pair.lr, score);
+            if score > best.0 {
+                best = (score, pair);
+            }
+        }
+        tried += 1;
+        // A best at the edge says that the range was too narrow.
+        if tried == rates.len() && tried < LEARNING_RATES + MORE_LEARNING_RATES {
+            let extreme = |pick: fn(f64, f64) -> f64| rates.iter().copied().fold(best.1.lr, pick);
+            if best.1.lr >= extreme(f64::max) {
+                rates.push(best.1.lr * ratio);
+            } else if best.1.lr <= extreme(f64::min) {
+                rates.push(best.1.lr / ratio);
+            } else {
+                break;
+            }
+            progress.more(MOMENTA.len() * steps);
+        }
+    }
+    Ok(best.1)
+}
+
+/// The range in which the search for a learning rate starts.
+fn learning_rates(optimizer: InnerOptimizer) -> [f64; 2] {
+    match optimizer {
+        InnerOptimizer::Sgd => [0.01, 0.3],
+        // Their steps are about as long as the learning rate, whatever the gradient.
+        InnerOptimizer::RmsProp | InnerOptimizer::Adam => [0.001, 0.03],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best(score: impl Fn(Rates) -> f64) -> Rates {
+        let mut progress = Progress::new("tuning", PAIRS, 0);
+        tune(InnerOptimizer::Sgd, 1, &mut progress, |rates, _| Ok(score(rates))).unwrap()
+    }
+
+    #[test]
+    fn the_best_pair_is_found_beyond_the_first_range() {
+        let near = |wanted: f64| {
+            move |r: Rates| -(r.lr.ln() - wanted.ln()).abs() - (r.momentum - 0.5).abs()
+        };
+        for wanted in [0.004, 0.05, 1.0] {
+            let Rates { lr, momentum } = best(near(wanted));
+            assert!((lr / wanted).ln().abs() < 0.6 && momentum == 0.5, "{lr} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn an_endless_slope_is_not_followed_for_ever() {
+        assert!(best(|rates| rates.lr).lr < 100.0);
+    }
+}

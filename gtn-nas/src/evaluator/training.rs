@@ -1,0 +1,90 @@
+//! Teaching a candidate, and judging it on the way.
+
+use crate::trial::{Measurement, Outcome};
+use crate::{Error, Result};
+use gtn_core::data::Batch;
+use gtn_core::evaluate::{accuracy, teach_by};
+use gtn_core::inner::InnerOptimizer;
+use gtn_core::meta::Taught;
+use gtn_core::network::Network;
+use gtn_core::seed::Seed;
+use gtn_core::trainer::TeachingStep;
+use std::time::Instant;
+
+/// Real images on which candidates are judged, in memory.
+#[derive(Debug, Clone)]
+pub struct Exam(Vec<Batch>);
+
+impl Exam {
+    /// An exam of these batches.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when there are none, [`Error::Core`] when they cannot be made.
+    pub fn new(batches: impl IntoIterator<Item = gtn_core::Result<Batch>>) -> Result<Self> {
+        let batches = batches.into_iter().collect::<gtn_core::Result<Vec<_>>>()?;
+        if batches.is_empty() {
+            return Err(Error::Setting("there are no images to judge candidates on".into()));
+        }
+        Ok(Self(batches))
+    }
+
+    /// Share of the images that a learner classifies rightly.
+    fn accuracy(&self, network: &Network, taught: &Taught) -> gtn_core::Result<f64> {
+        accuracy(network, taught, self.0.iter().cloned().map(Ok))
+    }
+}
+
+/// Teaches a fresh learner with `lessons`, and judges it after each of `steps`, which rise. Seconds
+/// are those of the teaching until then, and of the judging there.
+pub(super) fn teach_and_judge(
+    network: &Network,
+    optimizer: InnerOptimizer,
+    lessons: impl Iterator<Item = gtn_core::Result<TeachingStep>>,
+    steps: &[usize],
+    seed: Seed,
+    exam: &Exam,
+) -> Result<Vec<Measurement>> {
+    let start = Instant::now();
+    let (mut judging, mut found) = (0.0, Vec::with_capacity(steps.len()));
+    let last = steps.last().copied().unwrap_or(0);
+    let ended = teach_by(network, optimizer, lessons.take(last), seed, &mut |step| {
+        if !step.loss()?.is_finite() {
+            return Err(gtn_core::Error::NonFinite {
+                what: "the loss",
+                place: format!("step {} of {last}", step.number),
+            });
+        }
+        for &steps in steps.iter().filter(|&&steps| steps == step.number) {
+            let until_here = start.elapsed().as_secs_f64() - judging;
+            let begun = Instant::now();
+            let outcome = if is_finite(step.taught)? {
+                Outcome::of(exam.accuracy(network, step.taught)?)
+            } else {
+                Outcome::Failed(format!("diverged: weights are not finite after step {steps}"))
+            };
+            let seconds = begun.elapsed().as_secs_f64();
+            judging += seconds;
+            found.push(Measurement { steps, outcome, seconds: until_here + seconds, seed: seed.0 });
+        }
+        Ok(())
+    });
+    let reason = match ended {
+        Ok(_) => "there are no lessons for so many steps".to_owned(),
+        Err(gtn_core::Error::NonFinite { what, place }) => {
+            format!("diverged: {what} is not finite at {place}")
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let seconds = start.elapsed().as_secs_f64() - judging;
+    for &steps in &steps[found.len()..] {
+        let outcome = Outcome::Failed(reason.clone());
+        found.push(Measurement { steps, outcome, seconds, seed: seed.0 });
+    }
+    Ok(found)
+}
+
+fn is_finite(taught: &Taught) -> gtn_core::Result<bool> {
+    // A sum has no finite value if one of its terms has none.
+    let sum = taught.params.flat().abs()?.sum_all()?.to_dtype(candle_core::DType::F64)?;
+    Ok(sum.to_scalar::<f64>()?.is_finite())
+}

@@ -1,0 +1,279 @@
+//! The search: candidates judged side by side, each result kept before the next is asked for.
+//!
+//! Results do not depend on the number of workers. A strategy is asked for [`Search::ahead`]
+//! candidates, and for one more whenever the oldest of them has been told; results that come early wait for their
+//! turn. A [`Journal`] takes each result as soon as it is there. A search that was killed repeats what it did with
+//! the results in its journal, which takes no time, and goes on from there.
+
+mod budget;
+
+pub use budget::Budget;
+
+use crate::evaluator::{Evaluator, judge};
+use crate::space::Space;
+use crate::strategy::Strategy;
+use crate::trial::{Proposal, Trial};
+use crate::workers::Workers;
+use crate::{Entry, Error, Journal, Result};
+use budget::Meter;
+use gtn_core::seed::Seed;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
+use std::ops::ControlFlow;
+
+/// How to search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Search {
+    /// Seed of all draws.
+    pub seed: Seed,
+    /// Candidates judged at the same time, at least 1. Results do not depend on it.
+    pub workers: usize,
+    /// Candidates under way before the first of them is told, at least 1. With fewer of them
+    /// a strategy knows more when it is asked; with more, workers wait less.
+    pub ahead: usize,
+    /// Training steps after which a candidate is judged where the strategy does not say; the evaluator's own
+    /// number if `None`.
+    pub steps: Option<usize>,
+    /// When it ends.
+    pub budget: Budget,
+}
+
+impl Default for Search {
+    /// 100 trials, one at a time.
+    fn default() -> Self {
+        Self { seed: Seed(0), workers: 1, ahead: 4, steps: None, budget: Budget::trials(100) }
+    }
+}
+
+impl Search {
+    /// Searches, and returns what was tried in the order in which it was asked for.
+    ///
+    /// # Errors
+    /// Never, without a journal: what goes wrong with a candidate is its trial's outcome.
+    pub fn run<S: Space>(
+        &self,
+        space: &S,
+        strategy: &mut impl Strategy<S>,
+        evaluator: &(impl Evaluator<S::Arch> + ?Sized),
+    ) -> Result<Vec<Trial<S::Arch>>> {
+        let go_on = |_: &[Trial<S::Arch>]| ControlFlow::Continue(());
+        self.run_with(space, strategy, evaluator, &mut Journal::in_memory(), go_on)
+    }
+
+    /// Searches as [`Search::run`], with a journal. `told` sees the trials so far after each; once it
+    /// breaks off, candidates under way are still waited for.
+    ///
+    /// The budget decides about new candidates; what is in the journal counts in any case.
+    ///
+    /// # Errors
+    /// [`crate::Error::Journal`] when the journal is of another search, [`crate::Error::Io`] when it cannot be written.
+    pub fn run_with<S: Space>(
+        &self,
+        space: &S,
+        strategy: &mut impl Strategy<S>,
+        evaluator: &(impl Evaluator<S::Arch> + ?Sized),
+        journal: &mut Journal<Trial<S::Arch>>,
+        mut told: impl FnMut(&[Trial<S::Arch>]) -> ControlFlow<()>,
+    ) -> Result<Vec<Trial<S::Arch>>> {
+        let before = journal.entries().map(|trial| trial.elapsed).fold(0.0, f64::max);
+        let mut meter = Meter::start(self.budget, before);
+        let mut trials = Vec::new();
+        let mut ready: BTreeMap<usize, Trial<S::Arch>> = BTreeMap::new();
+        let mut pending: VecDeque<usize> = VecDeque::new();
+        let mut next = 0;
+        let mut stopped = false;
+        let work = &|job: &Job<S::Arch>| {
+            let mut measured = judge(evaluator, &job.arch, &[job.steps], job.seed);
+            measured.remove(0)
+        };
+        std::thread::scope(|scope| {
+            let workers = Workers::start(scope, self.workers, work);
+            loop {
+                while pending.len() < self.ahead.max(1) {
+                    let known = journal.entry(next);
+                    if known.is_none() && (stopped || meter.is_spent()) {
+                        break;
+                    }
+                    let mut rng = self.seed.derive("ask", next as u64).rng();
+                    let Some(Proposal { arch, steps }) = strategy.ask(space, &mut rng) else {
+                        break;
+                    };
+                    let steps = steps.or(self.steps).unwrap_or(evaluator.steps());
+                    meter.asked(steps);
+                    match known {
+                        Some(known) if known.arch == arch => {
+                            ready.insert(next, known.clone());
+                        }
+                        Some(known) => return Err(foreign(journal, known, &arch)),
+                        None => {
+                            let seed = self.seed.derive(&arch.to_string(), 0);
+                            workers.send(Job { trial: next, arch, steps, seed });
+                        }
+                    }
+                    pending.push_back(next);
+                    next += 1;
+                }
+                let Some(oldest) = pending.pop_front() else { return Ok(()) };
+                let trial = loop {
+                    if let Some(trial) = ready.remove(&oldest) {
+                        break trial;
+                    }
+                    let (job, measured) = workers.receive();
+                    let elapsed = meter.elapsed();
+                    let trial = Trial { trial: job.trial, arch: job.arch, measured, elapsed };
+                    journal.append(&trial)?;
+                    ready.insert(trial.trial, trial);
+                };
+                strategy.tell(&trial);
+                trials.push(trial);
+                stopped |= told(&trials).is_break();
+            }
+        })?;
+        Ok(trials)
+    }
+}
+
+impl<A: Clone + Serialize + DeserializeOwned> Entry for Trial<A> {
+    const WHAT: &str = "trial";
+
+    fn number(&self) -> usize {
+        self.trial
+    }
+}
+
+/// A trial of another search: there is `known`, where this search asked for `arch`.
+fn foreign<A: Clone + Serialize + DeserializeOwned + Display>(
+    journal: &Journal<Trial<A>>,
+    known: &Trial<A>,
+    arch: &A,
+) -> Error {
+    journal.wrong(
+        known,
+        format!(
+            "trial {} is of another search: it tried {}, this one asks for {arch}",
+            known.trial, known.arch
+        ),
+    )
+}
+
+/// A candidate to judge.
+#[derive(Debug)]
+struct Job<A> {
+    trial: usize,
+    arch: A,
+    steps: usize,
+    seed: Seed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::nb201::{Nb201Arch, Nb201Space};
+    use crate::strategy::{AnyStrategy, Random};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Takes longer for some than for others, and fails on some.
+    fn uneven(arch: &Nb201Arch) -> f64 {
+        let text = arch.to_string();
+        let convolutions = text.matches("conv").count();
+        std::thread::sleep(std::time::Duration::from_millis(2 * (convolutions % 3) as u64));
+        if text.starts_with("|none") { f64::NAN } else { convolutions as f64 }
+    }
+
+    fn search(workers: usize) -> Search {
+        Search { workers, budget: Budget::trials(40), ..Search::default() }
+    }
+
+    /// All but the clock.
+    fn results(trials: &[Trial<Nb201Arch>]) -> Vec<String> {
+        let timeless = trials.iter().map(|trial| {
+            let mut trial = trial.clone();
+            (trial.elapsed, trial.measured.seconds) = (0.0, 0.0);
+            serde_json::to_string(&trial).unwrap()
+        });
+        timeless.collect()
+    }
+
+    #[test]
+    fn workers_and_interruptions_change_nothing() {
+        let space = Nb201Space::default();
+        for name in AnyStrategy::<Nb201Arch>::NAMES {
+            let strategy = || AnyStrategy::named(name, 16).unwrap();
+            let alone = search(1).run(&space, &mut strategy(), &uneven).unwrap();
+            assert_eq!(alone.len(), 40, "{name}");
+            assert!(alone.iter().any(|trial| trial.score().is_none()), "{name}: some fail");
+            let together = search(3).run(&space, &mut strategy(), &uneven).unwrap();
+            assert_eq!(results(&alone), results(&together), "{name}");
+
+            // Broken off, and gone on with from the journal.
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("trials.jsonl");
+            let evaluated = AtomicUsize::new(0);
+            let counting = |arch: &Nb201Arch| {
+                evaluated.fetch_add(1, Ordering::Relaxed);
+                uneven(arch)
+            };
+            let mut found = Vec::new();
+            for stop in [7, 21, 100] {
+                let (mut journal, mended) = Journal::open(&path).unwrap();
+                assert_eq!(mended, None);
+                let watch = |trials: &[Trial<Nb201Arch>]| match trials.len() < stop {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                };
+                found = search(2)
+                    .run_with(&space, &mut strategy(), &counting, &mut journal, watch)
+                    .unwrap();
+            }
+            assert_eq!(results(&found), results(&alone), "{name}");
+            assert_eq!(evaluated.load(Ordering::Relaxed), 40, "{name}: none is repeated");
+        }
+    }
+
+    #[test]
+    fn budgets_end_a_search() {
+        let space = Nb201Space::default();
+        let count = |budget| {
+            let search = Search { budget, ..Search::default() };
+            search.run(&space, &mut Random::default(), &uneven).unwrap().len()
+        };
+        assert_eq!(count(Budget::trials(0)), 0);
+        assert_eq!(count(Budget { seconds: Some(0.0), ..Budget::trials(9) }), 0);
+        let mut halving = AnyStrategy::named("halving", 8).unwrap();
+        let search =
+            Search { budget: Budget { steps: Some(13), ..Budget::trials(99) }, ..search(1) };
+        let trials = search.run(&space, &mut halving, &uneven).unwrap();
+        let steps: usize = trials.iter().map(|trial| trial.measured.steps).sum();
+        assert!((13..13 + 8).contains(&steps), "{steps}");
+    }
+
+    #[test]
+    fn a_panic_is_a_failure() {
+        let space = Nb201Space::default();
+        let fragile = |arch: &Nb201Arch| {
+            assert!(!arch.to_string().starts_with("|none"), "no input");
+            1.0
+        };
+        let trials = search(2).run(&space, &mut Random::default(), &fragile).unwrap();
+        let failed: Vec<String> = results(&trials);
+        assert!(failed.iter().any(|line| line.contains("panicked: no input")), "{failed:?}");
+    }
+
+    #[test]
+    fn the_journal_of_another_search_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let space = Nb201Space::default();
+        let run = |seed| {
+            let (mut journal, _) = Journal::open(&path)?;
+            let search = Search { seed: Seed(seed), ..search(1) };
+            let go_on = |_: &[Trial<Nb201Arch>]| ControlFlow::Continue(());
+            search.run_with(&space, &mut Random::default(), &uneven, &mut journal, go_on)
+        };
+        run(1).unwrap();
+        let message = run(2).unwrap_err().to_string();
+        assert!(message.contains("line 1") && message.contains("of another search"), "{message}");
+    }
+}

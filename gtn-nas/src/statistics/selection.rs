@@ -1,0 +1,67 @@
+//! What choosing by an estimate costs.
+
+/// The values at these places.
+///
+/// # Panics
+/// When a place is past the end.
+pub fn pick(values: &[f64], places: &[usize]) -> Vec<f64> {
+    places.iter().map(|&place| values[place]).collect()
+}
+
+/// Places by falling value; of equals, the first comes first.
+fn order(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order
+}
+
+/// The places of the better half by an estimate, rounded up; of equals, the first comes first.
+pub fn top_half(estimate: &[f64]) -> Vec<usize> {
+    let mut order = order(estimate);
+    order.truncate(estimate.len().div_ceil(2));
+    order
+}
+
+/// The share of the `k` truly best that are among the `k` best by the estimate. `None` for no candidates or `k = 0`.
+///
+/// # Panics
+/// When the sides are not equally long.
+pub fn top_recall(estimate: &[f64], truth: &[f64], k: usize) -> Option<f64> {
+    assert_eq!(estimate.len(), truth.len(), "pairs of values");
+    let k = k.min(truth.len());
+    let (chosen, best) = (order(estimate), order(truth));
+    let found = best[..k].iter().filter(|place| chosen[..k].contains(place)).count();
+    (k > 0).then(|| found as f64 / k as f64)
+}
+
+/// How much better than the candidate with the highest estimate the truly best is; where several share the
+/// estimate, than they are on average. `None` for no candidates.
+///
+/// # Panics
+/// When the sides are not equally long.
+pub fn regret(estimate: &[f64], truth: &[f64]) -> Option<f64> {
+    assert_eq!(estimate.len(), truth.len(), "pairs of values");
+    let highest = |values: &[f64]| values.iter().copied().reduce(f64::max);
+    let (top, best) = (highest(estimate)?, highest(truth)?);
+    let chosen: Vec<f64> =
+        estimate.iter().zip(truth).filter(|(e, _)| **e == top).map(|(_, t)| *t).collect();
+    Some(best - chosen.iter().sum::<f64>() / chosen.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_hand() {
+        let estimate = [0.1, 0.9, 0.5, 0.9, 0.3];
+        let truth = [0.2, 0.6, 0.8, 0.7, 0.1];
+        assert_eq!(top_half(&estimate), [1, 3, 2]);
+        assert_eq!(top_recall(&estimate, &truth, 1), Some(0.0));
+        assert_eq!(top_recall(&estimate, &truth, 2), Some(0.5));
+        assert_eq!(top_recall(&estimate, &truth, 3), Some(1.0));
+        assert_eq!(top_recall(&estimate, &truth, 99), Some(1.0));
+        assert!((regret(&estimate, &truth).unwrap() - 0.15).abs() < 1e-12);
+        assert_eq!((regret(&[], &[]), top_recall(&[], &[], 3)), (None, None));
+    }
+}
