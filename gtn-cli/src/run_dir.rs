@@ -147,13 +147,15 @@ impl RunDir {
     }
 }
 
-/// Fails where something is in a folder already.
+/// Fails where something is in a folder already; half-written files of a process that was killed are nothing.
 ///
 /// # Errors
 /// [`Usage`] then, other errors when it cannot be read.
 pub fn vacant(path: &Path) -> Result<()> {
     let taken = match fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_some(),
+        Ok(entries) => entries.flatten().any(|entry| {
+            !Path::new(&entry.file_name()).extension().is_some_and(|end| end == "partial")
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {
             return Err(error).with_context(|| format!("cannot read {}", path.display()));

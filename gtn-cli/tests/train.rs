@@ -57,6 +57,23 @@ fn a_run_folder_is_complete_and_its_config_repeats_it() {
     assert!(files(&run)[metrics] != three[metrics], "another seed, another run");
 }
 
+#[test]
+fn learners_can_be_drawn_from_a_search_space() {
+    let folder = workplace();
+    for (space, out) in
+        [("macro", "a"), ("cell:nodes=1,channels=2", "b"), ("nb201:channels=2", "c")]
+    {
+        let space = format!("learner.space={space}");
+        gtn_in(folder.path())
+            .args(["train", "--config", "tiny.toml", "--set", &space, "--out", out])
+            .args(["--set", "iterations=3"])
+            .assert()
+            .success();
+        gtn_in(folder.path()).args(["train", "--resume", "--out", out]).assert().success();
+        gtn_in(folder.path()).args(["eval", out, "--learners", "1"]).assert().success();
+    }
+}
+
 fn start(folder: &Path, out: &str) -> Child {
     child()
         .current_dir(folder)

@@ -26,5 +26,6 @@ pub mod trial;
 mod workers;
 
 pub use error::{Error, Result};
+pub use gtn_core::seed::{Rng, Seed};
 pub use journal::{Entry, Journal};
 pub use workers::side_by_side;

@@ -67,11 +67,8 @@ impl Folder {
         resume: bool,
         extended: impl Fn(&mut C, &C),
     ) -> Result<C> {
-        if !resume {
+        if !resume || !self.is_begun() {
             vacant(&self.path)?;
-            return C::load(&layers);
-        }
-        if !self.is_begun() {
             return C::load(&layers);
         }
         let there: C = self.read()?;

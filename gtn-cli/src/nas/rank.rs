@@ -94,13 +94,15 @@ pub fn rank(out: &Path, plan: Plan, workers: usize, device: Device) -> Result<Ra
     let trials: Vec<Trial<String>> = Journal::read(&folder.file(TRIALS))?;
     let trials = best_first(&trials);
     ensure!(!trials.is_empty(), "{}: no candidate of the search has a score yet", out.display());
-    if let Some(steps) = plan.steps {
-        config.judging.full.steps = steps;
-    }
     let materials = Materials::open(&config.judging, device)?;
     let seed = Seed(config.seed);
     let names = [EvaluatorName::Full];
     materials.settle(&mut config.judging, &names, config.space, seed, workers)?;
+    // What was found about learning rates need not be found again.
+    folder.write(&config)?;
+    if let Some(steps) = plan.steps {
+        config.judging.full.steps = steps;
+    }
     with_space!(config.space, space => {
         Session { space, folder, config, materials, workers }.run(&trials, plan)
     })

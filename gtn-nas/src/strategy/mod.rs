@@ -4,7 +4,7 @@
 //! written; this one climbs from the best so far, and is complete:
 //!
 //! ```
-//! use gtn_core::seed::Rng;
+//! use gtn_nas::Rng;
 //! use gtn_nas::search::{Budget, Search};
 //! use gtn_nas::space::nb201::{Nb201Arch, Nb201Space};
 //! use gtn_nas::space::Space;
