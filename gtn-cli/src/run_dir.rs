@@ -154,7 +154,7 @@ impl RunDir {
 pub fn vacant(path: &Path) -> Result<()> {
     let taken = match fs::read_dir(path) {
         Ok(entries) => entries.flatten().any(|entry| {
-            !Path::new(&entry.file_name()).extension().is_some_and(|end| end == "partial")
+            Path::new(&entry.file_name()).extension().is_none_or(|end| end != "partial")
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {

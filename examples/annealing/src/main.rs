@@ -74,7 +74,7 @@ impl Space for Bits {
 }
 
 /// Wants ones, but pays for neighbors that are alike: a landscape with many hills.
-fn score(bits: &String) -> f64 {
+fn score(bits: &str) -> f64 {
     let bits: Vec<char> = bits.chars().collect();
     let ones = bits.iter().filter(|&&bit| bit == '1').count() as f64;
     let alike = bits.windows(2).filter(|pair| pair[0] == pair[1]).count() as f64;
@@ -84,7 +84,7 @@ fn score(bits: &String) -> f64 {
 fn search(seed: u64, strategy: &mut impl Strategy<Bits>) -> gtn_nas::Result<Vec<Trial<String>>> {
     let search =
         Search { seed: Seed(seed), workers: 2, budget: Budget::trials(300), ..Search::default() };
-    search.run(&Bits(24), strategy, &score)
+    search.run(&Bits(24), strategy, &|bits: &String| score(bits))
 }
 
 fn annealing() -> Annealing<String> {
