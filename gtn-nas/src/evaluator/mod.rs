@@ -5,8 +5,7 @@
 //! | [`Gtn`] | accuracy after a few steps on what a trained teacher generates |
 //! | [`Real`] | accuracy after a few steps on real data |
 //! | [`Full`] | accuracy after a long training on augmented real data: the truth, as far as it can be had |
-//! | [`proxy::Parameters`], [`proxy::MultiplyAdds`] | its size |
-//! | [`proxy::GradientNorm`], [`proxy::SynFlow`], [`proxy::Naswot`] | a look at it before any training |
+//! | [`proxy::ZeroCost`] | its size, or a look at it before any training: five proxies ([`proxy::Proxy`]) |
 //!
 //! All are an [`Evaluator`] of networks; [`Lowered`] makes of one an evaluator of a space's
 //! architectures. A closure from an architecture to a number is an evaluator, too.

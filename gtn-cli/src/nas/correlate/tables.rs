@@ -2,6 +2,7 @@
 
 use super::analysis::{Correlation, Estimate, Match, Row};
 use crate::nas::judging::EvaluatorName;
+use crate::report::words::count;
 use gtn_nas::statistics::Interval;
 
 /// Every row, every number: comma-separated, with a heading.
@@ -57,8 +58,8 @@ fn estimate(row: &Row) -> String {
         failed => format!(" ({failed} failed)"),
     };
     let what = match row.by {
-        EvaluatorName::Gtn => format!("GTN, {} steps", row.steps),
-        EvaluatorName::Real => format!("real data, {} steps", row.steps),
+        EvaluatorName::Gtn => format!("GTN, {}", count(row.steps, "step")),
+        EvaluatorName::Real => format!("real data, {}", count(row.steps, "step")),
         by => by.to_string(),
     };
     what + &failed
@@ -128,8 +129,9 @@ fn worth(matched: &Match, least: usize, most: usize) -> String {
         Some(needed) => format!("{:.1}", needed / own),
     };
     format!(
-        "{} GTN steps rank as well (Spearman's {:.2}) as {} steps on real data [{}; {}]: {} times as many [{}; {}].",
-        matched.gtn_steps,
+        "After {} on synthetic data, architectures are ranked as well (Spearman's {:.2}) as after {} steps on real data \
+         [{}; {}]: {} times as many [{}; {}].",
+        count(matched.gtn_steps, "step"),
         matched.spearman,
         steps(matched.real_steps),
         steps(matched.low),
@@ -155,7 +157,8 @@ mod tests {
         };
         assert_eq!(
             worth(&matched, 8, 1200),
-            "4 GTN steps rank as well (Spearman's 0.50) as 60 steps on real data [at most 8; more than 1200]: \
+            "After 4 steps on synthetic data, architectures are ranked as well (Spearman's 0.50) as after 60 steps on \
+             real data [at most 8; more than 1200]: \
              15.0 times as many [at most 2.0; more than 300.0]."
         );
     }
