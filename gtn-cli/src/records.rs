@@ -75,6 +75,17 @@ pub struct Accuracy {
     pub n: usize,
 }
 
+impl Accuracy {
+    /// Of these learners.
+    #[must_use]
+    pub fn of(learners: &[f64]) -> Self {
+        let n = learners.len() as f64;
+        let mean = learners.iter().sum::<f64>() / n;
+        let squares: f64 = learners.iter().map(|accuracy| (accuracy - mean).powi(2)).sum();
+        Self { mean, std: (squares / (n - 1.0).max(1.0)).sqrt(), n: learners.len() }
+    }
+}
+
 /// Accuracy of `n` learners with the learning rate and momentum that did best
 /// on the validation split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
