@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 use std::{fs, process};
 
-const TARGET: [&str; 2] = ["reproduce", "curriculum"];
+const TARGET: [&str; 2] = ["reproduce", "cifar-128"];
 
 fn reproduce(out: &Path) {
     let mut command = Command::cargo_bin("xtask").unwrap();
@@ -60,16 +60,13 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
     reproduce(&whole);
 
-    let done = "curriculum/smoke/parts/none-seed1.json";
-    let metrics = "curriculum/smoke/runs/all-shuffled-seed1/metrics.jsonl";
-    let lines =
-        |path: PathBuf| fs::read(path).map_or(0, |text| text.split(|&b| b == b'\n').count());
+    let smoke = killed.join("cifar-128/smoke");
+    let done = smoke.join("parts/real-seed1.json");
+    let begun = || smoke.join("configs/real-seed1.toml").exists();
+    let metrics = smoke.join("runs/gtn-full-seed1/metrics.jsonl");
+    let lines = || fs::read(&metrics).map_or(0, |text| text.split(|&b| b == b'\n').count());
     // Killed in the first part; and in the second, between two checkpoints.
-    for reached in [
-        &(|| killed.join("curriculum/smoke/runs/none-seed1/metrics.jsonl").exists())
-            as &dyn Fn() -> bool,
-        &|| lines(killed.join(metrics)) > 15,
-    ] {
+    for reached in [&begun as &dyn Fn() -> bool, &|| lines() > 15] {
         let mut child = start(&killed);
         while !reached() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
@@ -77,10 +74,10 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert!(!killed.join("curriculum/smoke/README.md").exists());
-    let first = fs::read(killed.join(done)).unwrap();
+    assert!(!smoke.join("README.md").exists());
+    let first = fs::read(&done).unwrap();
     reproduce(&killed);
-    assert_eq!(fs::read(killed.join(done)).unwrap(), first, "a part that is done is left alone");
+    assert_eq!(fs::read(&done).unwrap(), first, "a part that is done is left alone");
     let (whole, went_on) = (timeless(&whole), timeless(&killed));
     assert_eq!(whole.keys().collect::<Vec<_>>(), went_on.keys().collect::<Vec<_>>());
     for (path, bytes) in &whole {

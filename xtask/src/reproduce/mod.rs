@@ -26,14 +26,15 @@ use targets::{TARGETS, Target};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask reproduce --list                          targets, published figures and what they cost
-  cargo xtask reproduce                                 all of them, very small, on the built-in digits
+  cargo xtask reproduce --list                what is measured, what was published, what it costs
+  cargo xtask reproduce                       all targets, very small, on the built-in digits
   cargo xtask reproduce mnist-32 --profile cpu --data data
-                                                        data/ holding mnist/; results go to results/mnist-32/cpu/
-  cargo xtask reproduce --profile cpu --resume          go on with those that were begun
+                                              writes results/mnist-32/cpu/
+  cargo xtask reproduce --profile cpu --resume
+                                              goes on with all that was begun
 
-Whatever was measured before is not measured again, and a training that was stopped or killed goes on from its
-last checkpoint: the same command again is all it takes.";
+What was measured before is not measured again, and a training that was stopped or killed goes on
+from its last checkpoint: the same command again is all it takes.";
 
 /// Measure published results again and set them beside ours.
 #[derive(clap::Args)]
