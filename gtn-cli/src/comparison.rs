@@ -5,7 +5,8 @@
 //! learning rates that the teacher learned are answered by a search on the validation split:
 //! whatever pair of learning rate and momentum does best there is used for the real data.
 
-use crate::batches::{Judged, Shuffled};
+use crate::batches::{Judged, Shuffled, image_shape};
+use crate::config::RunConfig;
 use crate::learner::Learner;
 use crate::progress::Progress;
 use crate::records::{Accuracy, CurvePoint, Eval, Spread, Tuned};
@@ -13,13 +14,15 @@ use crate::teaching;
 use crate::trained::Trained;
 use crate::tuning::{PAIRS, tune};
 use anyhow::Result;
+use candle_core::Device;
+use gtn_core::data::ImageShape;
 use gtn_core::evaluate::{accuracy, teach};
-use gtn_core::inner::{InnerOptimizer, Rates};
+use gtn_core::inner::Rates;
 use gtn_core::learner::LearnerFamily;
 use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::TeachingSet;
-use gtn_data::Augment;
+use gtn_data::{Augment, Dataset};
 
 /// Learners by which one pair of learning rate and momentum is judged.
 const LEARNERS_A_PAIR: usize = 4;
@@ -33,82 +36,124 @@ const CURVE_IMAGES: usize = 2_000;
 /// # Errors
 /// When there is no validation split to tune on, or the device fails.
 pub fn compare(trained: &Trained, learner: &Learner, learners: usize) -> Result<Eval> {
-    let (dataset, device, classes) = (&trained.dataset, &trained.device, trained.classes());
-    let inner = &trained.config.recipe.inner;
-    let judged = |split, name, limit| Judged::new(split, name, classes, limit, device);
-    let school = School {
-        trained,
-        learner,
-        test: judged(dataset.test(), "test", usize::MAX)?,
-        on_the_way: judged(dataset.test(), "test", CURVE_IMAGES)?,
-        validation: judged(dataset.validation(), "validation", TUNING_IMAGES)?,
-        real: Shuffled::new(dataset.train(), classes, Augment::default(), Seed(0), device)?,
-        optimizer: inner.optimizer,
-        steps: inner.steps,
-        batch: inner.batch,
-    };
-    let first = PAIRS * LEARNERS_A_PAIR;
-    let mut progress = Progress::new("evaluating", first + 2 * learners, 0);
-    let rates = tune(inner.optimizer, LEARNERS_A_PAIR, &mut progress, |rates, progress| {
-        school.score(rates, progress)
-    })?;
+    let school = School::open(&trained.config, learner, &trained.dataset, &trained.device)?;
+    let mut progress = Progress::new("evaluating", School::TUNING + 2 * learners, 0);
+    let rates = school.tune(&mut progress)?;
 
     let (mut synthetic, mut real) = (Vec::new(), Vec::new());
     for index in 0..learners as u64 {
-        let seed = trained.seed("eval", index);
-        synthetic.push(school.course(&trained.teaching_set(seed)?, seed)?);
+        synthetic.push(school.taught(trained, index)?);
         progress.step("taught by synthetic data");
-        real.push(school.course(&school.real_set(rates, seed)?, seed)?);
+        real.push(school.taught_by_real(rates, index)?);
         progress.step("taught by real data");
     }
-    let marks = school.marks();
-    let points = marks.iter().enumerate().map(|(mark, &step)| CurvePoint {
+    let spread = |learners: &[Vec<f64>], mark: usize| {
+        let Accuracy { mean, std, .. } = at_mark(learners, mark);
+        Spread { mean, std }
+    };
+    let points = school.marks.iter().enumerate().map(|(mark, &step)| CurvePoint {
         step,
         synthetic: spread(&synthetic, mark),
         real: spread(&real, mark),
     });
-    let (of_synthetic, of_real) =
-        (spread(&synthetic, marks.len() - 1), spread(&real, marks.len() - 1));
+    let last = school.marks.len() - 1;
+    let Accuracy { mean, std, n } = at_mark(&real, last);
     Ok(Eval {
-        steps: school.steps,
-        synthetic: Accuracy { mean: of_synthetic.mean, std: of_synthetic.std, n: learners },
-        real: Tuned {
-            mean: of_real.mean,
-            std: of_real.std,
-            n: learners,
-            lr: rates.lr,
-            momentum: rates.momentum,
-        },
+        steps: trained.config.recipe.inner.steps,
+        synthetic: at_mark(&synthetic, last),
+        real: Tuned { mean, std, n, lr: rates.lr, momentum: rates.momentum },
         curve: points.collect(),
     })
 }
 
-struct School<'a> {
-    trained: &'a Trained,
-    learner: &'a Learner,
-    test: Judged,
-    on_the_way: Judged,
-    validation: Judged,
-    real: Shuffled,
-    optimizer: InnerOptimizer,
-    steps: usize,
-    batch: usize,
+/// Mean and sample standard deviation over learners of their accuracies at one mark.
+#[must_use]
+pub fn at_mark(learners: &[Vec<f64>], mark: usize) -> Accuracy {
+    Accuracy::of(&learners.iter().map(|accuracies| accuracies[mark]).collect::<Vec<_>>())
 }
 
-impl School<'_> {
-    /// The steps after which a learner is judged: powers of two, and the last.
-    fn marks(&self) -> Vec<usize> {
+/// Teaches fresh learners of a run, by its teacher or by real data, and judges them on the test split.
+pub struct School<'a> {
+    config: &'a RunConfig,
+    learner: &'a Learner,
+    image: ImageShape,
+    classes: usize,
+    marks: Vec<usize>,
+    test: Judged,
+    /// All of `test` if not given.
+    on_the_way: Option<Judged>,
+    validation: Judged,
+    real: Shuffled,
+}
+
+impl<'a> School<'a> {
+    /// Steps of progress that [`School::tune`] makes at least.
+    pub const TUNING: usize = PAIRS * LEARNERS_A_PAIR;
+
+    /// A school for learners of this kind. They learn as often, from batches of the same size and under
+    /// the same optimizer as those of `config`, and are judged after each power of two of steps and after the last;
+    /// on the way by a part of the test split.
+    ///
+    /// # Errors
+    /// When there is no validation split to tune on, or the device fails.
+    pub fn open(
+        config: &'a RunConfig,
+        learner: &'a Learner,
+        dataset: &Dataset,
+        device: &Device,
+    ) -> Result<Self> {
+        let (classes, steps) = (dataset.classes().len(), config.recipe.inner.steps);
+        let judged = |split, name, limit| Judged::new(split, name, classes, limit, device);
         let powers = std::iter::successors(Some(1), |step| Some(2 * step));
-        powers.take_while(|&step| step < self.steps).chain([self.steps]).collect()
+        Ok(Self {
+            config,
+            learner,
+            image: image_shape(dataset),
+            classes,
+            marks: powers.take_while(|&step| step < steps).chain([steps]).collect(),
+            test: judged(dataset.test(), "test", usize::MAX)?,
+            on_the_way: Some(judged(dataset.test(), "test", CURVE_IMAGES)?),
+            validation: judged(dataset.validation(), "validation", TUNING_IMAGES)?,
+            real: Shuffled::new(dataset.train(), classes, Augment::default(), Seed(0), device)?,
+        })
     }
 
-    /// Test accuracies of a fresh learner at each mark.
+    /// The same school, which judges after `marks` (rising steps from 1 to the last), each time by the whole test split.
+    #[must_use]
+    pub fn judging_after(self, marks: Vec<usize>) -> Self {
+        Self { marks, on_the_way: None, ..self }
+    }
+
+    /// Test accuracies at each mark of the `index`-th learner that the teacher teaches.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn taught(&self, trained: &Trained, index: u64) -> Result<Vec<f64>> {
+        let seed = self.seed("eval", index);
+        self.course(&trained.teaching_set(seed)?, seed)
+    }
+
+    /// Test accuracies at each mark of the `index`-th learner that real data teaches: the same learner as
+    /// [`School::taught`] has.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn taught_by_real(&self, rates: Rates, index: u64) -> Result<Vec<f64>> {
+        let seed = self.seed("eval", index);
+        self.course(&self.real_set(rates, seed)?, seed)
+    }
+
+    fn seed(&self, name: &str, index: u64) -> Seed {
+        Seed(self.config.recipe.seed).derive(name, index)
+    }
+
     fn course(&self, set: &TeachingSet, seed: Seed) -> Result<Vec<f64>> {
-        let (network, marks) = (self.network(seed)?, self.marks());
-        let mut accuracies = Vec::with_capacity(marks.len());
+        let network = self.network(seed)?;
+        let mut accuracies = Vec::with_capacity(self.marks.len());
         teach(&network, set, seed, &mut |step, taught| {
-            if marks.contains(&step) {
-                let judged = if step == self.steps { &self.test } else { &self.on_the_way };
+            if self.marks.contains(&step) {
+                let last = step == self.config.recipe.inner.steps;
+                let judged = self.on_the_way.as_ref().filter(|_| !last).unwrap_or(&self.test);
                 accuracies.push(accuracy(&network, taught, judged.batches())?);
             }
             Ok(())
@@ -117,19 +162,29 @@ impl School<'_> {
     }
 
     fn network(&self, seed: Seed) -> Result<Network> {
-        Ok(self.learner.network(seed, self.trained.image(), self.trained.classes())?)
+        Ok(self.learner.network(seed, self.image, self.classes)?)
     }
 
     fn real_set(&self, rates: Rates, seed: Seed) -> Result<TeachingSet> {
+        let inner = &self.config.recipe.inner;
         let batches = self.real.reordered(seed.derive("real batches", 0));
-        teaching::real(&batches, [self.steps, self.batch], rates, self.optimizer)
+        teaching::real(&batches, [inner.steps, inner.batch], rates, inner.optimizer)
+    }
+
+    /// The learning rate and momentum for real data that do best on the validation split.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn tune(&self, progress: &mut Progress) -> Result<Rates> {
+        let optimizer = self.config.recipe.inner.optimizer;
+        tune(optimizer, LEARNERS_A_PAIR, progress, |rates, progress| self.score(rates, progress))
     }
 
     /// Mean validation accuracy of a few learners.
     fn score(&self, rates: Rates, progress: &mut Progress) -> Result<f64> {
         let mut sum = 0.0;
         for index in 0..LEARNERS_A_PAIR as u64 {
-            let seed = self.trained.seed("tuning", index);
+            let seed = self.seed("tuning", index);
             let set = self.real_set(rates, seed)?;
             let network = self.network(seed)?;
             let taught = teach(&network, &set, seed, &mut |_, _| Ok(()))?;
@@ -140,13 +195,6 @@ impl School<'_> {
     }
 }
 
-/// Mean and sample standard deviation over learners of their accuracies at one mark.
-fn spread(learners: &[Vec<f64>], mark: usize) -> Spread {
-    let at_mark: Vec<f64> = learners.iter().map(|accuracies| accuracies[mark]).collect();
-    let Accuracy { mean, std, .. } = Accuracy::of(&at_mark);
-    Spread { mean, std }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,8 +202,8 @@ mod tests {
     #[test]
     fn spread_is_mean_and_sample_deviation() {
         let learners = [vec![0.0, 0.5], vec![0.0, 0.7]];
-        let Spread { mean, std } = spread(&learners, 1);
+        let Accuracy { mean, std, .. } = at_mark(&learners, 1);
         assert!((mean - 0.6).abs() < 1e-12 && (std - 0.02f64.sqrt()).abs() < 1e-12, "{mean} {std}");
-        assert_eq!(spread(&learners[..1], 1), Spread { mean: 0.5, std: 0.0 });
+        assert_eq!(at_mark(&learners[..1], 1), Accuracy { mean: 0.5, std: 0.0, n: 1 });
     }
 }

@@ -38,7 +38,7 @@ impl DeviceName {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(number) => Err(Usage::error(format!(
-                "--device cuda:{number}: this gtn was built without CUDA; leave the option out to run on the CPU"
+                "cuda:{number}: this gtn was built without CUDA; compute on the CPU instead"
             ))),
         }
     }

@@ -4,6 +4,7 @@
 //! configuration ([`config`]), the run folder ([`run_dir`]), and the
 //! commands ([`commands`]), each of which is a function of its arguments.
 
+pub mod allocator;
 pub mod args;
 pub mod batches;
 pub mod commands;
@@ -63,7 +64,8 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn log_to_stderr(verbosity: Verbosity) {
+/// Sends the log of this process to standard error, as much of it as `verbosity` says.
+pub fn log_to_stderr(verbosity: Verbosity) {
     let level = match (verbosity.quiet, verbosity.verbose) {
         (true, _) => "warn",
         (false, 0) => "info",

@@ -19,13 +19,13 @@ pub fn labels(set: &TeachingSet) -> Result<Vec<Vec<u32>>> {
         .collect()
 }
 
-/// The batches in the order in which they are taught, as a PNG file.
+/// The batches in the order in which they are taught, as many as `limits` leaves room for, as a PNG file.
 ///
 /// # Errors
-/// When the device fails.
-pub fn sheet_png(set: &TeachingSet) -> Result<Vec<u8>> {
+/// When the device fails, or `limits` leaves no room.
+pub fn sheet_png(set: &TeachingSet, limits: Limits) -> Result<Vec<u8>> {
     let images: Vec<_> = set.steps.iter().map(|step| step.batch.images.clone()).collect();
-    sheet::png_bytes(&sheet::sheet(&images, &labels(set)?, Limits::default())?)
+    sheet::png_bytes(&sheet::sheet(&images, &labels(set)?, limits)?)
 }
 
 /// Real batches to learn from with the same rates at every step.

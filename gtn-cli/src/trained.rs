@@ -33,25 +33,31 @@ impl Trained {
     /// # Errors
     /// When something is missing, damaged, or does not fit the rest.
     pub fn open(path: &Path, data: Option<&str>, device: Device) -> Result<Self> {
-        let run = RunDir::open(path)?;
-        let mut config = RunConfig::load(&[Layer::file(&run.config())?])?;
+        let (run, mut config) = read(path)?;
         if let Some(data) = data {
             data.clone_into(&mut config.data.path);
         }
-        let checkpoint = run.checkpoint();
-        ensure!(
-            checkpoint.is_file(),
-            "{} has no checkpoint yet; go on with: gtn train --resume --out {}",
-            path.display(),
-            path.display()
-        );
         let dataset = config.data.open()?;
+        Self::assemble(run, config, dataset, device)
+    }
+
+    /// Opens a run folder whose data set is at hand.
+    ///
+    /// # Errors
+    /// As [`Trained::open`].
+    pub fn on(path: &Path, dataset: &Dataset, device: &Device) -> Result<Self> {
+        let (run, config) = read(path)?;
+        Self::assemble(run, config, dataset.clone(), device.clone())
+    }
+
+    fn assemble(run: RunDir, config: RunConfig, dataset: Dataset, device: Device) -> Result<Self> {
         let (image, classes) = (image_shape(&dataset), dataset.classes().len());
+        let checkpoint = run.checkpoint();
         let trainer = Trainer::resume(&config.recipe, image, classes, &device, &checkpoint)
             .with_context(|| {
                 format!(
                     "the run {} on {} ({} images, {classes} classes)",
-                    path.display(),
+                    run.path().display(),
                     config.data.path,
                     dataset.shape()
                 )
@@ -60,7 +66,7 @@ impl Trained {
         if done < total {
             tracing::warn!(
                 "{} is not finished: this is its state after meta-iteration {done} of {total}",
-                path.display()
+                run.path().display()
             );
         }
         let real = Shuffled::training(&config, &dataset, &device)?;
@@ -98,4 +104,17 @@ impl Trained {
     pub fn teaching_set(&self, seed: Seed) -> Result<TeachingSet> {
         Ok(self.trainer.teaching_set(seed, &self.real)?)
     }
+}
+
+/// A run folder with a checkpoint, and its configuration.
+fn read(path: &Path) -> Result<(RunDir, RunConfig)> {
+    let run = RunDir::open(path)?;
+    let config = RunConfig::load(&[Layer::file(&run.config())?])?;
+    ensure!(
+        run.checkpoint().is_file(),
+        "{} has no checkpoint yet; go on with: gtn train --resume --out {}",
+        path.display(),
+        path.display()
+    );
+    Ok((run, config))
 }

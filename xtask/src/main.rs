@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `cargo xtask bench` | Criterion benches of the operations and of whole meta-iterations |
 //! | `cargo xtask bench peer` | the same meta-iterations in PyTorch and here, side by side |
+//! | `cargo xtask reproduce` | the published results, measured again |
 //!
 //! # `bench`
 //!
@@ -38,10 +39,36 @@
 //! cargo xtask bench peer
 //! cargo xtask bench peer --case conv2_fc-paper-T8 --case conv2_fc-paper-plain --rounds 9
 //! ```
+//!
+//! # `reproduce`
+//!
+//! Measures what Such et al. (arXiv 1912.07768) published and writes it to `OUT/TARGET/PROFILE/`:
+//!
+//! | there | what |
+//! | --- | --- |
+//! | `README.md` | the published figure beside ours, plots, images, and where every figure comes from |
+//! | `*.csv`, `*.svg`, `sheets/*.png` | every single measurement, the plots, synthetic images |
+//! | `configs/PART.toml` | what each part measured; `gtn train --config` takes those of trainings |
+//! | `parts/PART.json` | its result, with commit, machine and wall time |
+//! | `runs/PART/` | the run folder of a training, with its checkpoint; not for the repository |
+//!
+//! A part whose result is there is never measured again, and a training that was killed goes on from
+//! its checkpoint to the same bytes. `OUT/README.md` is put together from all that lies in `OUT`.
+//!
+//! A target is a folder in `reproduce/targets/`: what it measures, and how large in each profile (TOML). To add one, add
+//! it to the list there.
+//!
+//! ```text
+//! cargo xtask reproduce --list
+//! cargo xtask reproduce
+//! cargo xtask reproduce mnist-32 --profile cpu --data data
+//! ```
 
 mod bench;
+mod reproduce;
 
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 // As in the `gtn` binary, which is what the benches stand for.
@@ -59,11 +86,13 @@ struct Args {
 #[derive(Subcommand)]
 enum Task {
     Bench(bench::Args),
+    Reproduce(reproduce::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Bench(args) => bench::run(args),
+        Task::Reproduce(args) => reproduce::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,4 +101,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }

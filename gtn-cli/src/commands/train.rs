@@ -13,6 +13,7 @@ use crate::metrics_log::MetricsLog;
 use crate::progress::Progress;
 use crate::records::MetricsLine;
 use crate::run_dir::{RunDir, write_whole};
+use crate::sheet::Limits;
 use crate::teaching;
 use anyhow::Result;
 use candle_core::Device;
@@ -90,7 +91,7 @@ pub enum Ended {
 /// [`Usage`] when the folder holds another run, other errors for what fails on the way. After
 /// [`gtn_core::Error::NonFinite`] the last checkpoint stays.
 pub fn train(
-    mut config: RunConfig,
+    config: RunConfig,
     out: &Path,
     start: Start,
     device: &Device,
@@ -101,11 +102,31 @@ pub fn train(
         Start::Resume => RunDir::at(out),
     };
     let dataset = config.data.open()?;
+    let ended = train_on(&dataset, config, run, device, interrupt)?;
+    if ended == Ended::Interrupted {
+        tracing::warn!("go on with: gtn train --resume --out {}", out.display());
+    }
+    Ok(ended)
+}
+
+/// Trains a teacher on a data set that is at hand, in a folder in which this may have begun. What the
+/// configuration calls the data is written down, and otherwise of no account.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_on(
+    dataset: &Dataset,
+    mut config: RunConfig,
+    run: RunDir,
+    device: &Device,
+    interrupt: &Interrupt,
+) -> Result<Ended> {
+    let out = run.path().to_owned();
     // What the configuration left open is written down, so that config.toml alone repeats the run.
     config.data.validation = Some(dataset.validation().len());
     config.run.validate_every = Some(config.validate_every());
 
-    let mut session = Session::open(config, run, &dataset, device)?;
+    let mut session = Session::open(config, run, dataset, device)?;
     let total = session.config.recipe.iterations;
     let done = session.trainer.iteration();
     if done >= total {
@@ -117,11 +138,8 @@ pub fn train(
         if interrupt.raised() {
             session.save()?;
             drop(progress);
-            tracing::warn!(
-                "stopped after meta-iteration {} of {total}; go on with: gtn train --resume --out {}",
-                session.trainer.iteration(),
-                out.display()
-            );
+            let done = session.trainer.iteration();
+            tracing::warn!("stopped after meta-iteration {done} of {total}");
             return Ok(Ended::Interrupted);
         }
         let message = session.iterate()?;
@@ -230,7 +248,8 @@ impl Session {
         let recipe = &self.config.recipe;
         let seed = Seed(recipe.seed).derive("validation", iteration as u64);
         let set = self.trainer.teaching_set(seed, &self.real)?;
-        write_whole(&self.run.sheet(iteration), &teaching::sheet_png(&set)?)?;
+        let sheet = teaching::sheet_png(&set, Limits::default())?;
+        write_whole(&self.run.sheet(iteration), &sheet)?;
         let Some(validation) = &self.validation else { return Ok(None) };
         let network = recipe.learner.network(seed, self.image, self.classes)?;
         let taught = teach(&network, &set, seed, &mut |_, _| Ok(()))?;

@@ -15,6 +15,12 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Keys that stand in `origin`, as errors name it.
+    #[must_use]
+    pub fn new(origin: &str, table: Table) -> Self {
+        Self { origin: origin.to_owned(), table }
+    }
+
     /// A configuration file.
     ///
     /// # Errors

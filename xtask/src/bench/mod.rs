@@ -8,9 +8,9 @@ mod profile;
 mod venv;
 mod worker;
 
+use crate::root;
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
-use std::path::Path;
 use std::process::Command;
 
 const EXAMPLES: &str = "\
@@ -67,8 +67,3 @@ fn criterion(args: &[String]) -> Result<()> {
 
 /// Tells mimalloc never to give memory back to the system, as the `gtn` binary does.
 const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
-
-/// The workspace's root.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
-}

@@ -3,7 +3,8 @@
 use super::case::Case;
 use super::compare::max_rel_diff;
 use super::worker::Worker;
-use super::{KEEP_MEMORY, root, venv};
+use super::{KEEP_MEMORY, venv};
+use crate::root;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;

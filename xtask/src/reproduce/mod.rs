@@ -1,0 +1,121 @@
+//! `cargo xtask reproduce`.
+
+mod clock;
+mod folder;
+mod index;
+mod origin;
+mod page;
+mod part;
+mod profile;
+mod report;
+mod source;
+mod study;
+mod targets;
+mod teaching;
+
+use anyhow::{Result, ensure};
+use gtn_cli::args::Verbosity;
+use gtn_cli::commands::train::Ended;
+use gtn_cli::interrupt::Interrupt;
+use origin::Origin;
+use profile::Profile;
+use source::Library;
+use std::path::{Path, PathBuf};
+use study::{Lab, Study};
+use targets::{TARGETS, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask reproduce --list                what is measured, what was published, what it costs
+  cargo xtask reproduce                       all targets, very small, on the built-in digits
+  cargo xtask reproduce mnist-32 --profile cpu --data data
+                                              writes results/mnist-32/cpu/
+  cargo xtask reproduce --profile cpu --resume
+                                              goes on with all that was begun
+
+What was measured before is not measured again, and a training that was stopped or killed goes on
+from its last checkpoint: the same command again is all it takes.";
+
+/// Measure published results again and set them beside ours.
+#[derive(clap::Args)]
+#[command(max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What to measure [default: all]
+    #[arg(value_name = "TARGET", value_parser = targets::parser())]
+    targets: Vec<&'static dyn Target>,
+
+    /// Say what each target measures, what was published, and what it costs
+    #[arg(long)]
+    list: bool,
+
+    /// How large everything is
+    #[arg(long, value_enum, default_value = "smoke")]
+    profile: Profile,
+
+    /// Folder that holds `mnist/` and `cifar10/` [default: data; for smoke, the built-in digits instead]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Where the results go [default: results; for smoke, target/reproduce]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Of all targets, only those that were begun
+    #[arg(long, conflicts_with = "targets")]
+    resume: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.list {
+        return gtn_cli::output::print(&targets::list()?);
+    }
+    gtn_cli::allocator::keep_memory();
+    gtn_cli::log_to_stderr(Verbosity { verbose: 0, quiet: false });
+    let lab = Lab {
+        library: Library::new(args.data.as_deref(), args.profile),
+        device: args.profile.device()?,
+        interrupt: Interrupt::listen()?,
+        origin: Origin::here(),
+    };
+    let out = args.out.clone().unwrap_or_else(|| args.profile.out());
+    let targets = if args.targets.is_empty() { &TARGETS[..] } else { &args.targets };
+    let studies = studies(targets, &[args.profile], &out, &lab.library)?;
+    let studies: Vec<_> =
+        studies.into_iter().filter(|study| !args.resume || study.has_begun()).collect();
+    ensure!(
+        !studies.is_empty(),
+        "nothing of profile {} was begun in {}; leave --resume out to begin",
+        args.profile.name(),
+        out.display()
+    );
+    // What is missing for the last target is told before the first one runs.
+    for study in &studies {
+        if study.records()?.iter().any(Option::is_none) {
+            lab.library.open(study.target.source())?;
+        }
+    }
+    for study in &studies {
+        let ended = study.measure(&lab)?;
+        if page::write(study)? {
+            let readme = study.folder.file("README.md");
+            gtn_cli::output::print(&format!("{}\n", readme.display()))?;
+        }
+        index::write(&out, &self::studies(&TARGETS, &Profile::ALL, &out, &lab.library)?)?;
+        if ended == Ended::Interrupted {
+            tracing::warn!("stopped; the same command goes on from here");
+            return Ok(());
+        }
+    }
+    gtn_cli::output::print(&format!("{}\n", out.join("README.md").display()))
+}
+
+/// These targets in these profiles.
+fn studies(
+    targets: &[&'static dyn Target],
+    profiles: &[Profile],
+    out: &Path,
+    library: &Library,
+) -> Result<Vec<Study>> {
+    let pairs = targets.iter().flat_map(|&target| profiles.iter().map(move |&p| (target, p)));
+    pairs.map(|(target, profile)| Study::new(target, profile, out, library)).collect()
+}

@@ -1,0 +1,51 @@
+//! Where figures come from: the code and the machine that made them.
+
+use crate::root;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::process::Command;
+
+/// The code and the machine behind a figure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    /// The commit, and whether something in the checkout differed from it.
+    pub(super) commit: String,
+    /// Processor, cores and system.
+    pub(super) machine: String,
+}
+
+impl Origin {
+    /// This checkout and this machine.
+    pub(super) fn here() -> Self {
+        Self { commit: commit(), machine: machine() }
+    }
+}
+
+fn commit() -> String {
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown (no git checkout)".into();
+    };
+    // Results are written while the code stays what it is.
+    let changes = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"]);
+    match changes.is_some_and(|changes| !changes.is_empty()) {
+        true => commit + " with changes",
+        false => commit,
+    }
+}
+
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).current_dir(root()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
+    format!("{}, {cores}, {}", processor(), std::env::consts::OS)
+}
+
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or(std::env::consts::ARCH.to_owned(), |(_, model)| model.trim().to_owned())
+}

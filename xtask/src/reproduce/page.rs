@@ -1,0 +1,114 @@
+//! The page of one target in one profile.
+
+use super::clock::words;
+use super::part::Record;
+use super::profile::Profile;
+use super::report::{Report, Table};
+use super::study::Study;
+use anyhow::Result;
+use gtn_cli::run_dir::write_whole;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+pub(super) const GENERATED: &str = "<!-- Written by `cargo xtask reproduce` from the results in this folder: changes are lost. -->";
+
+/// Remarks by hand, which become part of a page.
+const BY_HAND: &str = "remarks.md";
+
+/// Writes the page of a target, with its plots and CSV files, once all its parts are done.
+/// Returns whether they are.
+///
+/// # Errors
+/// When results are damaged, or the folder cannot be written.
+pub(super) fn write(study: &Study) -> Result<bool> {
+    let Some((report, records)) = study.report()? else { return Ok(false) };
+    let write = |name: &str, text: &str| write_whole(&study.folder.file(name), text.as_bytes());
+    for (file, text) in &report.csv {
+        write(file, text)?;
+    }
+    for plot in &report.plots {
+        write(plot.file, &plot.svg)?;
+    }
+    let by_hand = super::folder::read(&study.folder.file(BY_HAND))?;
+    write("README.md", &page(study, &report, &records, by_hand.as_deref())?)?;
+    Ok(true)
+}
+
+fn page(
+    study: &Study,
+    report: &Report,
+    records: &[Record],
+    by_hand: Option<&str>,
+) -> Result<String> {
+    let target = study.target;
+    let mut text = String::new();
+    let _ = writeln!(text, "# {}: {}\n\n{GENERATED}\n", target.name(), target.measures());
+    let _ = writeln!(text, "Published: {}.\n\n{}", target.published(), report.summary.markdown());
+    for plot in &report.plots {
+        let _ = writeln!(text, "![{}]({})\n", plot.caption, plot.file);
+    }
+    for remark in remarks(study, report, records) {
+        let _ = writeln!(text, "- {remark}");
+    }
+    if let Some(by_hand) = by_hand {
+        let _ = writeln!(text, "\n{}", by_hand.trim_end());
+    }
+    if !report.sheets.is_empty() {
+        text += "\n## Synthetic images\n\nA row is a step, a column a sample, sorted by class.\n";
+    }
+    for (part, label) in &report.sheets {
+        let _ = writeln!(text, "\n{label}:\n\n![{label}](sheets/{part}.png)");
+    }
+    for (heading, table) in &report.tables {
+        let _ = writeln!(text, "\n## {heading}\n\n{}", table.markdown().trim_end());
+    }
+    let _ = writeln!(text, "\n## Where the figures come from\n");
+    let _ = writeln!(text, "{}\n", origin(records));
+    let mut parts = Table::new(["part", "result", "wall time", "commit"]);
+    for (part, record) in study.parts.iter().zip(records) {
+        let id = part.id();
+        parts.row([
+            format!("[{id}](configs/{id}.toml)"),
+            format!("[JSON](parts/{id}.json)"),
+            words(record.seconds),
+            record.origin.commit.clone(),
+        ]);
+    }
+    let _ = writeln!(text, "{}", parts.markdown());
+    let csv = report.csv.iter().map(|(file, _)| format!("[{file}]({file})")).collect::<Vec<_>>();
+    let _ = writeln!(text, "Every single measurement: {}.\n", csv.join(", "));
+    let _ = writeln!(text, "```sh\n{}\n```", command(study));
+    Ok(text)
+}
+
+/// What a reader must know, a sentence or two each.
+pub(super) fn remarks(study: &Study, report: &Report, records: &[Record]) -> Vec<String> {
+    let about_data: BTreeSet<_> = records.iter().filter_map(|r| r.data.remark.clone()).collect();
+    let profile = study.profile.remark().to_owned();
+    about_data.into_iter().chain([profile]).chain(report.remarks.iter().cloned()).collect()
+}
+
+/// Data, machine, commit and time of all parts together.
+pub(super) fn origin(records: &[Record]) -> String {
+    let distinct = |of: fn(&Record) -> &str| {
+        let all: BTreeSet<_> = records.iter().map(of).collect();
+        all.into_iter().collect::<Vec<_>>().join("; ")
+    };
+    format!(
+        "Data: {}. Machine: {}. Commit: {}. Wall time of all parts: {}.",
+        distinct(|record| &record.data.description),
+        distinct(|record| &record.origin.machine),
+        distinct(|record| &record.origin.commit),
+        words(records.iter().map(|record| record.seconds).sum())
+    )
+}
+
+/// How to measure it again.
+pub(super) fn command(study: &Study) -> String {
+    let data = if study.profile == Profile::Smoke { "" } else { " --data DIR" };
+    format!(
+        "cargo xtask reproduce {} --profile {}{data}",
+        study.target.name(),
+        study.profile.name()
+    )
+}

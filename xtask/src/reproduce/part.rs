@@ -1,0 +1,62 @@
+//! Parts of a target: what is measured in one go, and never again.
+
+use super::folder::Folder;
+use super::origin::Origin;
+use super::source::About;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use gtn_cli::interrupt::Interrupt;
+use gtn_data::Dataset;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One training with its evaluation, or one evaluation.
+pub(crate) trait Part {
+    /// Names its files; no other part of the target has it.
+    fn id(&self) -> &str;
+
+    /// All that its result depends on, as TOML.
+    fn config(&self) -> Result<String>;
+
+    /// How long it takes, in units that all parts of the target share.
+    fn work(&self) -> f64;
+
+    /// Measures; goes on from what an earlier process left in its folders. `None` when it was interrupted.
+    fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>>;
+}
+
+/// What a part measures with.
+pub(crate) struct Bench<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) device: &'a Device,
+    pub(crate) folder: &'a Folder,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+/// What is kept of a part that is done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) data: About,
+    #[serde(flatten)]
+    pub(super) origin: Origin,
+    /// Wall time.
+    pub(super) seconds: f64,
+    pub(super) result: Value,
+}
+
+/// The results of all parts of a target.
+pub(crate) struct Results(pub(super) BTreeMap<String, Value>);
+
+impl Results {
+    /// What the part of this name found.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another form.
+    pub(crate) fn get<R: DeserializeOwned>(&self, part: &str) -> Result<R> {
+        let value = self.0.get(part).with_context(|| format!("there is no part {part}"))?;
+        serde_json::from_value(value.clone())
+            .with_context(|| format!("the result of part {part} is of another form; remove it"))
+    }
+}

@@ -1,0 +1,254 @@
+//! A target in one profile: which of its parts are done, and doing the others.
+
+use super::clock::{Clock, words};
+use super::folder::{Folder, read};
+use super::origin::Origin;
+use super::part::{Bench, Part, Record, Results};
+use super::profile::Profile;
+use super::report::Report;
+use super::source::Library;
+use super::targets::Target;
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use gtn_cli::commands::train::Ended;
+use gtn_cli::interrupt::Interrupt;
+use gtn_cli::run_dir::write_whole;
+use std::path::Path;
+
+/// A target in one profile.
+pub(super) struct Study {
+    pub(super) target: &'static dyn Target,
+    pub(super) profile: Profile,
+    pub(super) folder: Folder,
+    pub(super) parts: Vec<Box<dyn Part>>,
+}
+
+/// What all parts are measured with.
+pub(super) struct Lab {
+    pub(super) library: Library,
+    pub(super) device: Device,
+    pub(super) interrupt: Interrupt,
+    pub(super) origin: Origin,
+}
+
+impl Study {
+    /// A target in a profile, its results beneath `out`.
+    ///
+    /// # Errors
+    /// When the settings cannot be; the tests see to it that they can.
+    pub(super) fn new(
+        target: &'static dyn Target,
+        profile: Profile,
+        out: &Path,
+        library: &Library,
+    ) -> Result<Self> {
+        let parts = target
+            .parts(target.settings(profile), &library.label(target.source()))
+            .with_context(|| format!("the settings of {}, {}", target.name(), profile.name()))?;
+        Ok(Self { target, profile, folder: Folder::new(out, target.name(), profile), parts })
+    }
+
+    /// Whether a part was begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.parts.iter().any(|part| self.folder.config(part.id()).exists())
+    }
+
+    /// The records of the parts that are done, in their order; `None` for the others.
+    pub(super) fn records(&self) -> Result<Vec<Option<Record>>> {
+        let records = self.parts.iter().map(|part| {
+            let path = self.folder.result(part.id());
+            let text = read(&path)?;
+            let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
+            parsed.with_context(|| format!("{} is damaged; remove it", path.display()))
+        });
+        records.collect()
+    }
+
+    /// Measures the parts that are not done.
+    ///
+    /// # Errors
+    /// When what was begun is of other settings, or a part fails.
+    pub(super) fn measure(&self, lab: &Lab) -> Result<Ended> {
+        for part in &self.parts {
+            self.check(part.as_ref())?;
+        }
+        for (index, part) in self.parts.iter().enumerate() {
+            let records = self.records()?;
+            if records[index].is_some() {
+                continue;
+            }
+            tracing::info!(
+                "{}, {}: part {} of {}, {}{}",
+                self.target.name(),
+                self.profile.name(),
+                index + 1,
+                self.parts.len(),
+                part.id(),
+                self.time_left(&records).map_or(String::new(), |left| format!(
+                    "; about {} left for this target",
+                    words(left)
+                ))
+            );
+            let measured = self.measure_part(part.as_ref(), lab);
+            let measured = measured.with_context(|| format!("part {}", part.id()))?;
+            if measured == Ended::Interrupted {
+                return Ok(Ended::Interrupted);
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    fn measure_part(&self, part: &dyn Part, lab: &Lab) -> Result<Ended> {
+        let data = lab.library.open(self.target.source())?;
+        write_whole(&self.folder.config(part.id()), part.config()?.as_bytes())?;
+        let trace = self.folder.run(part.id()).join("metrics.jsonl");
+        let clock = Clock::start(&self.folder.clock(part.id()), &trace)?;
+        let bench = Bench {
+            dataset: &data.dataset,
+            device: &lab.device,
+            folder: &self.folder,
+            interrupt: &lab.interrupt,
+        };
+        let Some(result) = part.measure(&bench)? else { return Ok(Ended::Interrupted) };
+        let record = Record {
+            data: data.about.clone(),
+            origin: lab.origin.clone(),
+            seconds: clock.seconds(),
+            result,
+        };
+        let text = serde_json::to_string_pretty(&record)? + "\n";
+        write_whole(&self.folder.result(part.id()), text.as_bytes())?;
+        Ok(Ended::Finished)
+    }
+
+    /// Fails where a part was begun with other settings.
+    fn check(&self, part: &dyn Part) -> Result<()> {
+        let path = self.folder.config(part.id());
+        let (Some(there), here) = (read(&path)?, part.config()?) else { return Ok(()) };
+        if there == here {
+            return Ok(());
+        }
+        let differ = there.lines().zip(here.lines()).find(|(there, here)| there != here);
+        let (there, here) = differ.unwrap_or(("fewer or more lines", "these"));
+        bail!(
+            "{} was begun with other settings (`{there}`, now `{here}`); remove {} to measure it anew, or choose another folder with --out",
+            path.display(),
+            self.folder.path().display()
+        )
+    }
+
+    /// Seconds that the parts that are not done will take, judging by the others.
+    fn time_left(&self, records: &[Option<Record>]) -> Option<f64> {
+        let (mut seconds, mut done, mut left) = (0.0, 0.0, 0.0);
+        for (part, record) in self.parts.iter().zip(records) {
+            match record {
+                Some(record) => {
+                    seconds += record.seconds;
+                    done += part.work();
+                }
+                None => left += part.work(),
+            }
+        }
+        (done > 0.0).then(|| seconds / done * left)
+    }
+
+    /// What was found, once all parts are done.
+    pub(super) fn report(&self) -> Result<Option<(Report, Vec<Record>)>> {
+        let records: Option<Vec<Record>> = self.records()?.into_iter().collect();
+        let Some(records) = records else { return Ok(None) };
+        let results = self.parts.iter().zip(&records);
+        let results = results.map(|(part, record)| (part.id().to_owned(), record.result.clone()));
+        let report =
+            self.target.report(self.target.settings(self.profile), &Results(results.collect()))?;
+        Ok(Some((report, records)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::Source;
+    use super::*;
+    use serde_json::{Value, json};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static MEASURED: AtomicUsize = AtomicUsize::new(0);
+
+    struct Counted(String);
+
+    impl Part for Counted {
+        fn id(&self) -> &str {
+            &self.0
+        }
+
+        fn config(&self) -> Result<String> {
+            Ok(format!("name = '{}'\n", self.0))
+        }
+
+        fn work(&self) -> f64 {
+            1.0
+        }
+
+        fn measure(&self, _bench: &Bench<'_>) -> Result<Option<Value>> {
+            // The second part is interrupted when it is first measured.
+            let before = MEASURED.fetch_add(1, Ordering::SeqCst);
+            Ok((before != 1).then(|| json!({ "before": before })))
+        }
+    }
+
+    struct Counting;
+
+    impl Target for Counting {
+        fn name(&self) -> &'static str {
+            "counting"
+        }
+
+        fn measures(&self) -> &'static str {
+            "how often parts are measured"
+        }
+
+        fn published(&self) -> &'static str {
+            "once"
+        }
+
+        fn source(&self) -> Source {
+            Source::Mnist
+        }
+
+        fn settings(&self, _profile: Profile) -> &'static str {
+            ""
+        }
+
+        fn parts(&self, _settings: &str, _data: &str) -> Result<Vec<Box<dyn Part>>> {
+            Ok(["a", "b", "c"].map(|id| Box::new(Counted(id.into())) as _).into())
+        }
+
+        fn report(&self, _settings: &str, results: &Results) -> Result<Report> {
+            let value: Value = results.get("c")?;
+            Ok(Report { remarks: vec![value.to_string()], ..Report::default() })
+        }
+    }
+
+    #[test]
+    fn each_part_is_measured_once_and_never_under_other_settings() {
+        let out = tempfile::tempdir().unwrap();
+        let lab = Lab {
+            library: Library::new(None, Profile::Smoke),
+            device: Device::Cpu,
+            interrupt: Interrupt::listen().unwrap(),
+            origin: Origin::here(),
+        };
+        let study = || Study::new(&Counting, Profile::Smoke, out.path(), &lab.library).unwrap();
+        assert!(!study().has_begun());
+        assert_eq!(study().measure(&lab).unwrap(), Ended::Interrupted);
+        assert!(study().has_begun() && study().report().unwrap().is_none());
+        assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
+        assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
+        assert_eq!(MEASURED.load(Ordering::SeqCst), 4);
+        let (report, records) = study().report().unwrap().unwrap();
+        assert_eq!((report.remarks, records.len()), (vec![r#"{"before":3}"#.to_owned()], 3));
+
+        std::fs::write(study().folder.config("b"), "name = 'other'\n").unwrap();
+        let message = study().measure(&lab).unwrap_err().to_string();
+        assert!(message.contains("(`name = 'other'`, now `name = 'b'`)"), "{message}");
+    }
+}

@@ -1,0 +1,226 @@
+//! Accuracies by step, row beside row.
+
+use super::learned::Learned;
+use super::plan::{Kind, Row, Settings, part};
+use crate::reproduce::part::Results;
+use crate::reproduce::report::{Plot, Report, Table, percent, points};
+use anyhow::{Context, Result};
+use gtn_cli::comparison::at_mark;
+use gtn_cli::records::Accuracy;
+use gtn_cli::report::plot::{Axis, LinePlot, Point, Scale, Series};
+use std::fmt::Write;
+
+/// What the parts of one row found, with their seeds.
+struct Found {
+    row: Row,
+    parts: Vec<(u64, Learned)>,
+}
+
+impl Found {
+    /// Of all learners of all parts.
+    fn at(&self, mark: usize) -> Accuracy {
+        at_mark(&self.all(), mark)
+    }
+
+    fn all(&self) -> Vec<Vec<f64>> {
+        self.parts.iter().flat_map(|(_, learned)| learned.learners.clone()).collect()
+    }
+
+    /// Of the means of parts, where there are several.
+    fn between_parts(&self) -> Option<f64> {
+        let means: Vec<f64> = self.parts.iter().map(|(_, learned)| learned.last().mean).collect();
+        (means.len() > 1).then(|| Accuracy::of(&means).std)
+    }
+}
+
+/// How a part can be measured without this program.
+pub(crate) const AGAIN: &str = "A single training again: `gtn train --config configs/PART.toml --data DATA --out RUN`, then `gtn eval RUN`, which also tunes and judges real data.";
+
+/// Tables, plot and CSV of these rows; `title` stands above the plot.
+///
+/// # Errors
+/// When results are missing or of another form.
+pub(crate) fn report(
+    title: &str,
+    rows: &[Row],
+    settings: &str,
+    results: &Results,
+) -> Result<Report> {
+    let settings = Settings::read(settings)?;
+    let mut found = Vec::new();
+    for &row in rows {
+        let seeds = &settings.run(&row)?.seeds;
+        let parts = seeds.iter().map(|&seed| Ok((seed, results.get(&part(&row, seed))?)));
+        found.push(Found { row, parts: parts.collect::<Result<_>>()? });
+    }
+    let steps = found.first().and_then(|found| found.parts.first());
+    let steps = &steps.context("there are no rows")?.1.steps;
+    let of_teachers = found.iter().filter(|found| found.row.kind == Kind::Teacher);
+    let sheets = of_teachers.filter_map(|found| {
+        let (seed, first) = found.parts.first()?;
+        let label = format!("{}, seed {seed}", found.row.label);
+        first.diverged.is_none().then(|| (part(&found.row, *seed), label))
+    });
+    Ok(Report {
+        summary: table(&found, steps),
+        remarks: remarks(&found),
+        plots: vec![plot(title, &found, steps)],
+        csv: vec![("accuracy.csv", csv(&found, steps))],
+        sheets: sheets.collect(),
+        tables: Vec::new(),
+    })
+}
+
+/// The last step; and half and a quarter of it, where learners were judged then.
+fn table(found: &[Found], steps: &[usize]) -> Table {
+    let last = steps.len() - 1;
+    let earlier: Vec<usize> = [2, 4]
+        .into_iter()
+        .filter_map(|share| steps.iter().position(|step| step * share == steps[last]))
+        .collect();
+    let header = [
+        format!("test accuracy after {} steps", steps[last]),
+        "published".into(),
+        "here".into(),
+        "std of learners".into(),
+        "std of seeds".into(),
+        "learners".into(),
+    ];
+    let header = header.into_iter();
+    let mut table =
+        Table::new(header.chain(earlier.iter().map(|&mark| format!("{} steps", steps[mark]))));
+    let or_none = |text: Option<String>| text.unwrap_or("–".into());
+    for found in found {
+        let Accuracy { mean, std, n } = found.at(last);
+        let cells = [
+            found.row.label.to_owned(),
+            or_none(found.row.published.map(str::to_owned)),
+            percent(mean),
+            points(std),
+            or_none(found.between_parts().map(points)),
+            n.to_string(),
+        ];
+        let earlier = earlier.iter().map(|&mark| percent(found.at(mark).mean));
+        table.row(cells.into_iter().chain(earlier));
+    }
+    table
+}
+
+fn remarks(found: &[Found]) -> Vec<String> {
+    let mut order: Vec<&Found> = found.iter().collect();
+    let last = |found: &Found| found.at(found.parts[0].1.steps.len() - 1).mean;
+    order.sort_by(|a, b| last(b).total_cmp(&last(a)));
+    let names: Vec<_> = order.iter().map(|found| found.row.label).collect();
+    let mut remarks = vec![
+        format!("From best to worst: {}.", names.join("; ")),
+        "Mean over fresh learners of all seeds; a seed is a training of the teacher. Judged by the whole test split, which decides nothing.".into(),
+        AGAIN.into(),
+    ];
+    for Found { row, parts } in found {
+        for (seed, learned) in parts {
+            if let Some(rates) = learned.tuned {
+                remarks.push(format!(
+                    "{}: learning rate {:.3} and momentum {}, which did best on the validation split.",
+                    row.label, rates.lr, rates.momentum
+                ));
+            }
+            if let Some(place) = &learned.diverged {
+                remarks.push(format!(
+                    "{}, seed {seed}: the training diverged ({place}), and its learners count as guessing.",
+                    row.label
+                ));
+            }
+        }
+    }
+    remarks
+}
+
+fn plot(title: &str, found: &[Found], steps: &[usize]) -> Plot {
+    let series = found.iter().map(|found| {
+        let points = steps.iter().enumerate().map(|(mark, &step)| {
+            let Accuracy { mean, std, .. } = found.at(mark);
+            Point::new(step as f64, mean).between((mean - std).max(0.0), (mean + std).min(1.0))
+        });
+        Series { label: found.row.label.into(), points: points.collect(), ..Series::default() }
+    });
+    let plot = LinePlot {
+        title: title.into(),
+        x: Axis::new("optimizer steps of the learner").scale(Scale::Log2),
+        y: Axis::new("test accuracy").percent(),
+        series: series.collect(),
+    };
+    Plot { file: "accuracy.svg", caption: title.into(), svg: plot.svg(760, 380) }
+}
+
+fn csv(found: &[Found], steps: &[usize]) -> String {
+    let mut text = String::from("row,seed,learner,step,test_accuracy\n");
+    for Found { row, parts } in found {
+        for (seed, learned) in parts {
+            for (learner, accuracies) in learned.learners.iter().enumerate() {
+                for (step, accuracy) in steps.iter().zip(accuracies) {
+                    let _ = writeln!(text, "{},{seed},{},{step},{accuracy}", row.id, learner + 1);
+                }
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ROWS: [Row; 2] =
+        [Row::real_data("real", "real data"), Row::teacher("gtn", "GTN").published("98.9 %")];
+
+    const SETTINGS: &str = "
+learners = 2
+[config]
+[runs.real]
+seeds = [1]
+[runs.gtn]
+seeds = [1, 2]
+";
+
+    fn results() -> Results {
+        let steps = [1, 2, 4];
+        let tuned = json!({ "lr": 0.1, "momentum": 0.5 });
+        let parts = [
+            (
+                "real-seed1",
+                json!({ "steps": steps, "learners": [[0.1, 0.2, 0.5], [0.1, 0.2, 0.7]], "tuned": tuned }),
+            ),
+            (
+                "gtn-seed1",
+                json!({ "steps": steps, "learners": [[0.2, 0.5, 0.8], [0.2, 0.5, 1.0]] }),
+            ),
+            (
+                "gtn-seed2",
+                json!({ "steps": steps, "learners": [[0.1, 0.1, 0.1], [0.1, 0.1, 0.1]], "diverged": "step 3" }),
+            ),
+        ];
+        Results(parts.map(|(id, value)| (id.to_owned(), value)).into())
+    }
+
+    #[test]
+    fn figures_stand_beside_published_ones() {
+        let report = report("Accuracy", &ROWS, SETTINGS, &results()).unwrap();
+        let table = report.summary.markdown();
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(
+            lines[0],
+            "| test accuracy after 4 steps | published | here | std of learners | std of seeds | learners | 2 steps | 1 steps |"
+        );
+        assert_eq!(lines[2], "| real data | – | 60.00 % | 14.14 | – | 2 | 20.00 % | 10.00 % |");
+        assert_eq!(lines[3], "| GTN | 98.9 % | 50.00 % | 46.90 | 56.57 | 4 | 30.00 % | 15.00 % |");
+        let remarks = report.remarks.join("\n");
+        assert!(remarks.starts_with("From best to worst: real data; GTN."), "{remarks}");
+        assert!(remarks.contains("real data: learning rate 0.100 and momentum 0.5"), "{remarks}");
+        assert!(remarks.contains("GTN, seed 2: the training diverged (step 3)"), "{remarks}");
+        assert_eq!(report.sheets, [("gtn-seed1".to_owned(), "GTN, seed 1".to_owned())]);
+        let (file, csv) = &report.csv[0];
+        assert_eq!((*file, csv.lines().count()), ("accuracy.csv", 1 + 3 * 6));
+        assert!(csv.contains("\ngtn,1,2,4,1\n"), "{csv}");
+    }
+}

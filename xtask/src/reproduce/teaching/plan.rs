@@ -1,0 +1,127 @@
+//! From settings to parts.
+
+use super::real::Real;
+use super::taught::Taught;
+use crate::reproduce::part::Part;
+use anyhow::{Context, Result, ensure};
+use gtn_cli::config::{Config, Layer, Override, RunConfig};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Table;
+
+/// One row of a target's table: a way to teach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// Its key among `runs` in the settings, and the beginning of its parts' names.
+    pub(super) id: &'static str,
+    pub(super) label: &'static str,
+    /// The published figure, where there is one.
+    pub(super) published: Option<&'static str>,
+    pub(super) kind: Kind,
+}
+
+/// By whom learners are taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Teacher,
+    RealData,
+}
+
+impl Row {
+    /// Learners taught by a teacher that is trained for it.
+    pub(crate) const fn teacher(id: &'static str, label: &'static str) -> Self {
+        Self { id, label, published: None, kind: Kind::Teacher }
+    }
+
+    /// Learners taught by real data, tuned on the validation split.
+    pub(crate) const fn real_data(id: &'static str, label: &'static str) -> Self {
+        Self { id, label, published: None, kind: Kind::RealData }
+    }
+
+    /// The same row with its published figure, and what it is of.
+    pub(crate) const fn published(self, figure: &'static str) -> Self {
+        Self { published: Some(figure), ..self }
+    }
+}
+
+/// How large a target of rows is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Settings {
+    /// Fresh learners a part.
+    learners: usize,
+    /// The configuration that all runs share.
+    config: Table,
+    /// What is particular to each row.
+    pub(super) runs: BTreeMap<String, Run>,
+}
+
+/// What is particular to a row.
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    /// A part for each.
+    pub(super) seeds: Vec<u64>,
+    /// Laid over the configuration that all runs share.
+    #[serde(default)]
+    set: Table,
+}
+
+impl Settings {
+    pub(super) fn read(settings: &str) -> Result<Self> {
+        toml::from_str(settings).context("settings of rows")
+    }
+
+    pub(super) fn run(&self, row: &Row) -> Result<&Run> {
+        self.runs.get(row.id).with_context(|| format!("there is no [runs.{}]", row.id))
+    }
+}
+
+/// The name of the part of a row that has this seed.
+pub(super) fn part(row: &Row, seed: u64) -> String {
+    format!("{}-seed{seed}", row.id)
+}
+
+/// The parts of all rows, in their order, on a data set that configurations call `data`.
+///
+/// # Errors
+/// When the settings have no such rows, or others, or cannot be.
+pub(crate) fn parts(rows: &[Row], settings: &str, data: &str) -> Result<Vec<Box<dyn Part>>> {
+    let settings = Settings::read(settings)?;
+    for id in settings.runs.keys() {
+        ensure!(rows.iter().any(|row| row.id == id), "there is no row for [runs.{id}]");
+    }
+    let mut parts: Vec<Box<dyn Part>> = Vec::new();
+    for row in rows {
+        let run = settings.run(row)?;
+        ensure!(!run.seeds.is_empty(), "runs.{}.seeds is empty", row.id);
+        for &seed in &run.seeds {
+            let config = run_config(&settings.config, &run.set, seed, data)?;
+            let (id, learners) = (part(row, seed), settings.learners);
+            parts.push(match row.kind {
+                Kind::Teacher => {
+                    let sheet = seed == run.seeds[0];
+                    Box::new(Taught { id, config, learners, sheet })
+                }
+                Kind::RealData => Box::new(Real { id, config, learners }),
+            });
+        }
+    }
+    Ok(parts)
+}
+
+/// A shared configuration, and what is particular to one run.
+///
+/// # Errors
+/// When a key is unknown or out of range.
+pub(crate) fn run_config(
+    shared: &Table,
+    particular: &Table,
+    seed: u64,
+    data: &str,
+) -> Result<RunConfig> {
+    let named = [Override::new("seed", i64::try_from(seed)?), Override::new("data.path", data)];
+    RunConfig::load(&[
+        Layer::new("[config]", shared.clone()),
+        Layer::new("set", particular.clone()),
+        Layer::overrides(&named)?,
+    ])
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask reproduce`: neither a kill nor a second start shows in what it writes.
+
+use assert_cmd::Command;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+use std::{fs, process};
+
+const TARGET: [&str; 2] = ["reproduce", "cifar-128"];
+
+fn reproduce(out: &Path) {
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.args(TARGET).arg("--out").arg(out).assert().success();
+}
+
+fn start(out: &Path) -> Child {
+    process::Command::new(assert_cmd::cargo::cargo_bin("xtask"))
+        .args(TARGET)
+        .arg("--out")
+        .arg(out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Every file beneath a folder, by its path in there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_owned();
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// The files but for those in which wall times stand.
+fn timeless(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = files(folder);
+    files.retain(|path, _| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        let timed = name == "README.md" || name.ends_with(".clock.json");
+        !timed && !path.parent().unwrap().ends_with("parts")
+    });
+    files
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    reproduce(&whole);
+
+    let smoke = killed.join("cifar-128/smoke");
+    let done = smoke.join("parts/real-seed1.json");
+    let begun = || smoke.join("configs/real-seed1.toml").exists();
+    let metrics = smoke.join("runs/gtn-full-seed1/metrics.jsonl");
+    let lines = || fs::read(&metrics).map_or(0, |text| text.split(|&b| b == b'\n').count());
+    // Killed in the first part; and in the second, between two checkpoints.
+    for reached in [&begun as &dyn Fn() -> bool, &|| lines() > 15] {
+        let mut child = start(&killed);
+        while !reached() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(!smoke.join("README.md").exists());
+    let first = fs::read(&done).unwrap();
+    reproduce(&killed);
+    assert_eq!(fs::read(&done).unwrap(), first, "a part that is done is left alone");
+    let (whole, went_on) = (timeless(&whole), timeless(&killed));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), went_on.keys().collect::<Vec<_>>());
+    for (path, bytes) in &whole {
+        assert!(*bytes == went_on[path], "{} differs", path.display());
+    }
+
+    let before = files(&killed);
+    reproduce(&killed);
+    assert!(files(&killed) == before, "nothing is measured twice");
+}
+
+#[test]
+fn what_cannot_be_is_told_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str]| {
+        let mut command = Command::cargo_bin("xtask").unwrap();
+        command.current_dir(folder.path()).args(["reproduce", "--out", "out"]).args(args);
+        let output = command.assert().failure().get_output().clone();
+        let text = String::from_utf8(output.stderr).unwrap();
+        text.lines().filter(|line| line.starts_with("error: ")).collect::<Vec<_>>().join("\n")
+    };
+    let message = refused(&["--profile", "cuda"]);
+    assert!(message.contains("built without CUDA"), "{message}");
+    let message = refused(&["mnist-32", "--profile", "cpu", "--data", "nowhere"]);
+    assert!(message.contains("MNIST is not in nowhere: expected mnist/"), "{message}");
+    let message = refused(&["--resume"]);
+    assert!(message.contains("nothing of profile smoke was begun in out"), "{message}");
+    let message = refused(&["mnist-64"]);
+    assert!(message.contains("invalid value 'mnist-64'"), "{message}");
+    assert!(!folder.path().join("out").exists());
+}
