@@ -3,18 +3,25 @@
 use super::case::{Case, Inputs};
 use super::{ours, root};
 use anyhow::{Context, Result};
+use candle_core::Device;
+use gtn_cli::batches::{Shuffled, image_shape};
+use gtn_cli::config::{Config, Layer, Override, RunConfig};
+use gtn_core::meta::Activations;
+use gtn_core::trainer::Trainer;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Level, Subscriber};
-use tracing_subscriber::layer::{Context as Within, Layer};
+use tracing_subscriber::layer::{Context as Within, Layer as Listener};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Print where the time of a step goes, by operation and pass, as a Markdown table.
+/// Print where the time of a step goes, by operation and pass, as a Markdown table: of the cases of
+/// `bench peer`, or of a training with its generator.
 ///
 /// GFLOP/s count the multiplications and additions of the plain algorithm; Winograd's needs
 /// fewer, so that its rates may exceed the machine's peak, which is measured first.
@@ -23,6 +30,14 @@ pub(super) struct Args {
     /// Cases; all if none is named
     #[arg(value_parser = Case::parser())]
     cases: Vec<&'static Case>,
+
+    /// Instead, meta-iterations of the training that this configuration describes
+    #[arg(long, value_name = "FILE", conflicts_with = "cases")]
+    config: Option<PathBuf>,
+
+    /// Its data set, if not the configuration's
+    #[arg(long, value_name = "DIR", requires = "config")]
+    data: Option<String>,
 }
 
 /// Iterations that are counted, after one that is not.
@@ -36,6 +51,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     tracing_subscriber::registry().with(costs.clone()).init();
     let peak = peak();
     println!("Peak of the multiply-add units of all cores: {:.0} GFLOP/s.", peak / 1e9);
+    if let Some(config) = &args.config {
+        return training(config, args.data.as_deref(), &costs, peak);
+    }
     let cases: Vec<_> = match args.cases.as_slice() {
         [] => Case::all().collect(),
         cases => cases.to_vec(),
@@ -53,18 +71,43 @@ pub(super) fn run(args: &Args) -> Result<()> {
         for _ in 0..ITERATIONS {
             ms += ours::iterate(case.task, &network, &inputs)?.0 / ITERATIONS as f64;
         }
-        print(case, ms, &costs.take(), peak);
+        print(case.name, case.steps, ms, &costs.take(), peak);
     }
     Ok(())
 }
 
-fn print(case: &Case, ms: f64, costs: &BTreeMap<Work, Cost>, peak: f64) {
-    println!("\n### {}\n", case.name);
+fn training(file: &Path, data: Option<&str>, costs: &Costs, peak: f64) -> Result<()> {
+    let mut layers = vec![Layer::file(file)?];
+    if let Some(data) = data {
+        layers.push(Layer::overrides(&[Override::new("data.path", data)])?);
+    }
+    let config = RunConfig::load(&layers)?;
+    let dataset = config.data.open()?;
+    let (recipe, device) = (config.recipe.clone(), Device::Cpu);
+    let steps = recipe.inner.steps;
+    let real = Shuffled::training(&config, &dataset, &device)?;
+    let classes = dataset.classes().len();
+    let mut trainer = Trainer::new(&recipe, image_shape(&dataset), classes, &device)?
+        .with_activations(Activations::KeepWithin { bytes: config.run.keep_activations << 20 });
+    trainer.step(&real)?;
+    costs.take();
+    let start = Instant::now();
+    for _ in 0..ITERATIONS {
+        trainer.step(&real)?;
+    }
+    let ms = start.elapsed().as_secs_f64() * 1e3 / (ITERATIONS * steps) as f64;
+    print(&file.display().to_string(), steps, ms, &costs.take(), peak);
+    Ok(())
+}
+
+/// Costs of [`ITERATIONS`] of so many steps, each of which took `ms`.
+fn print(name: &str, steps: usize, ms: f64, costs: &BTreeMap<Work, Cost>, peak: f64) {
+    println!("\n### {name}\n");
     println!("| operation | input | pass | calls a step | ms a step | share | GFLOP/s | of peak |");
     println!("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |");
     let mut rows: Vec<_> = costs.iter().collect();
     rows.sort_by_key(|(_, cost)| std::cmp::Reverse(cost.time));
-    let steps = (ITERATIONS * case.steps) as f64;
+    let steps = (ITERATIONS * steps) as f64;
     let (mut small, mut small_calls, mut limit) = (0.0, 0.0, 0.0);
     let mut all = 0.0;
     for (work, cost) in rows {
@@ -196,7 +239,7 @@ impl Visit for Call {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Costs {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Listener<S> for Costs {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Within<'_, S>) -> bool {
         *metadata.level() == Level::TRACE && metadata.target().starts_with("gtn_core::graph")
     }
