@@ -198,6 +198,27 @@ pub(crate) fn from_rows<T: Float>(
     feature_map(out, dims)
 }
 
+/// A feature map of shape `dims` whose rows are rows of `x`, channels last: `source` says which.
+pub(crate) fn rows_of<T: Float>(
+    dims: &[usize],
+    x: &[T],
+    source: impl Fn(usize) -> usize + Sync + Copy,
+) -> Result<Tensor> {
+    let columns = dims[1];
+    let making = Making::new(dims.iter().product(), ROWS * columns);
+    parallel::for_each(making.parts(), &|part| {
+        // SAFETY: the loop below writes every row.
+        let rows = unsafe { making.unwritten(part) };
+        for (i, row) in rows.chunks_exact_mut(columns).enumerate() {
+            let from = &x[source(part * ROWS + i) * columns..][..columns];
+            for (to, &v) in row.iter_mut().zip(from) {
+                to.write(v);
+            }
+        }
+    });
+    feature_map(making.finish(), dims)
+}
+
 /// A tensor of shape `dims` around rows of pixels.
 fn feature_map<T: Float>(rows: Vec<T>, dims: &[usize]) -> Result<Tensor> {
     match *dims {

@@ -8,7 +8,7 @@ mod product;
 mod simd;
 
 pub(crate) use columns::{
-    channel_sums, channelwise, channelwise_summed, everywhere, from_rows, sums_by_channel,
+    channel_sums, channelwise, channelwise_summed, everywhere, from_rows, rows_of, sums_by_channel,
 };
 pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
 pub(crate) use product::{Rows, Segment, Strides, inner_products, product, product_into};

@@ -1,7 +1,7 @@
 //! Padding by reflection at the border.
 
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, channels_last, from_rows, rows_of, view};
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -73,22 +73,16 @@ impl Op for ReflectionPad {
 }
 
 fn pad<T: Float>(op: &ReflectionPad, x: &Tensor) -> Result<Tensor> {
-    let [_, channels, height, width] = nchw("reflection_pad", x.dims())?;
+    let [_, _, height, width] = nchw("reflection_pad", x.dims())?;
     let shape = op.shape(&[x.dims()])?;
     let (out_h, out_w) = (shape[2], shape[3]);
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
-    let x = &*x;
-    from_rows::<T>(
-        &shape,
-        #[inline(always)]
-        move |pixel, row| {
-            let (line, column) = (pixel / out_w, pixel % out_w);
-            let y = line / out_h * height + op.source(line % out_h, height);
-            let from = (y * width + op.source(column, width)) * channels;
-            row.copy_from_slice(&x[from..from + channels]);
-        },
-    )
+    rows_of::<T>(&shape, &x, move |pixel| {
+        let (line, column) = (pixel / out_w, pixel % out_w);
+        let y = line / out_h * height + op.source(line % out_h, height);
+        y * width + op.source(column, width)
+    })
 }
 
 /// The transpose of [`pad`].

@@ -1,7 +1,7 @@
 //! Nearest-neighbor upsampling.
 
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, channels_last, from_rows, rows_of, view};
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -62,16 +62,10 @@ fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
     let [batch, channels, height, width] = nchw("upsample", x.dims())?;
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
-    let x = &*x;
     let wide = width * factor;
-    from_rows::<T>(
-        &[batch, channels, height * factor, wide],
-        #[inline(always)]
-        move |pixel, row| {
-            let (y, x_at) = (pixel / wide / factor, pixel % wide / factor);
-            row.copy_from_slice(&x[(y * width + x_at) * channels..][..channels]);
-        },
-    )
+    rows_of::<T>(&[batch, channels, height * factor, wide], &x, move |pixel| {
+        pixel / wide / factor * width + pixel % wide / factor
+    })
 }
 
 /// The transpose of [`repeat`].

@@ -2,6 +2,7 @@
 
 mod direct;
 mod geometry;
+mod narrow;
 mod weights;
 mod window;
 mod winograd;
@@ -131,6 +132,8 @@ fn forward<T: Lanes>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tenso
     let terms = slices(&views);
     let out = if winograd::applies(g) {
         winograd::forward(g, &terms)
+    } else if narrow::applies(g) {
+        narrow::forward(g, &terms)
     } else {
         direct::forward(g, &terms)
     };
@@ -154,7 +157,9 @@ fn backward<T: Lanes>(
         let run = |terms: &Terms<'_, T>, f: fn(&Geometry, &Terms<'_, T>) -> Vec<T>| {
             if terms.is_empty() { Vec::new() } else { f(g, terms) }
         };
-        (run(&input, direct::input_gradient), run(&weight, direct::weight_gradient))
+        let weight_gradient =
+            if narrow::applies(g) { narrow::weight_gradient } else { direct::weight_gradient };
+        (run(&input, direct::input_gradient), run(&weight, weight_gradient))
     };
     let images = (!input.is_empty())
         .then(|| channels_first(cpu::tensor(images, &[g.batch, g.height, g.width, g.channels])?));
@@ -302,6 +307,35 @@ mod tests {
             let (of_images, of_weights) = winograd::backward(&g, &input, &weight);
             prop_assert!(close(&of_images, &direct::input_gradient(&g, &input)));
             prop_assert!(close(&of_weights, &direct::weight_gradient(&g, &weight)));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn few_channels_agree_with_the_direct_way(
+            batch in 1usize..4, channels in 5usize..20, out in 1usize..5,
+            (height, width) in (1usize..7, 1usize..7),
+            (kernel_h, kernel_w) in (1usize..4, 1usize..6),
+            padding in [0usize..3, 0usize..4], seed: u64,
+        ) {
+            let op = Conv2d { stride: 1, padding };
+            let (x, w) = ([batch, channels, height, width], [out, channels, kernel_h, kernel_w]);
+            prop_assume!(op.shape(&[&x, &w]).is_ok());
+            let g = Geometry::new(op, &x, &w).unwrap();
+            prop_assume!(narrow::applies(&g));
+            let [x, w, dx, dw, gy, dgy] = operands(op, x, w, seed).map(|t| -> Vec<f64> {
+                plain(&t).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+            });
+            let close = |a: &[f64], b: &[f64]| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12)
+            };
+            let terms = [(&dx[..], &w[..]), (&x[..], &dw[..])];
+            prop_assert!(close(&narrow::forward(&g, &terms), &direct::forward(&g, &terms)));
+            let terms = [(&dx[..], &gy[..]), (&x[..], &dgy[..])];
+            let (narrow, direct) = (narrow::weight_gradient(&g, &terms), direct::weight_gradient(&g, &terms));
+            prop_assert!(close(&narrow, &direct));
         }
     }
 

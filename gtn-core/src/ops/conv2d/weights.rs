@@ -34,6 +34,34 @@ pub(super) fn out_in<T: Float>(g: &Geometry, w: &[T]) -> Vec<T> {
     })
 }
 
+/// `[in][ky][kx][out]`.
+pub(super) fn in_taps<T: Float>(g: &Geometry, w: &[T]) -> Vec<T> {
+    let (o, taps) = (g.out_channels, g.kernel_h * g.kernel_w);
+    (0..w.len())
+        .map(|at| {
+            let (c, tap, o) = (at / (taps * o), at / o % taps, at % o);
+            w[(o * g.channels + c) * taps + tap]
+        })
+        .collect()
+}
+
+/// Weights from `[ky][kx][out][in]` with the taps of a row in reverse.
+pub(super) fn from_taps_reversed<T: Float>(g: &Geometry, packed: &[T]) -> Vec<T> {
+    let (o, taps) = (g.out_channels, g.kernel_h * g.kernel_w);
+    (0..packed.len())
+        .map(|at| {
+            let (of, c, ky, kx) = (
+                at / (g.channels * taps),
+                at / taps % g.channels,
+                at % taps / g.kernel_w,
+                at % g.kernel_w,
+            );
+            let tap = ky * g.kernel_w + g.kernel_w - 1 - kx;
+            packed[(tap * o + of) * g.channels + c]
+        })
+        .collect()
+}
+
 /// The inverse of [`in_out`].
 pub(super) fn from_in_out<T: Float>(g: &Geometry, packed: &[T]) -> Vec<T> {
     let taps = g.kernel_h * g.kernel_w;
