@@ -1,8 +1,10 @@
 //! The command line.
 
+mod common;
 mod correlate;
 mod search;
 
+pub use common::Common;
 pub use correlate::Correlate;
 pub use search::{Rank, Search, SearchCommand, SearchOptions};
 

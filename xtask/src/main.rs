@@ -50,10 +50,10 @@
 //! | `*.csv`, `*.svg`, `sheets/*.png` | every single measurement, the plots, synthetic images |
 //! | `configs/PART.toml` | what each part measured; `gtn train --config` takes those of trainings |
 //! | `parts/PART.json` | its result, with commit, machine and wall time |
-//! | `runs/PART/` | the run folder of a training, with its checkpoint; not for the repository |
+//! | `runs/PART/` | what it goes on from: a training's run folder with its checkpoint, journals of searches; not for the repository |
 //!
-//! A part whose result is there is never measured again, and a training that was killed goes on from
-//! its checkpoint to the same bytes. `OUT/README.md` is put together from all that lies in `OUT`.
+//! A part whose result is there is never measured again. A training that was killed goes on from
+//! its checkpoint to the same bytes, a search or a sample of architectures from its journal. `OUT/README.md` is put together from all that lies in `OUT`.
 //!
 //! A target is a folder in `reproduce/targets/`: what it measures, and how large in each profile (TOML). To add one, add
 //! it to the list there.

@@ -1,28 +1,42 @@
 //! `cargo xtask reproduce`: neither a kill nor a second start shows in what it writes.
 
 use assert_cmd::Command;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 use std::{fs, process};
 
-const TARGET: [&str; 2] = ["reproduce", "cifar-128"];
-
-fn reproduce(out: &Path) {
+fn reproduce(target: &str, out: &Path) {
     let mut command = Command::cargo_bin("xtask").unwrap();
-    command.args(TARGET).arg("--out").arg(out).assert().success();
+    command.args(["reproduce", target, "--out"]).arg(out).assert().success();
 }
 
-fn start(out: &Path) -> Child {
+fn start(target: &str, out: &Path) -> Child {
     process::Command::new(assert_cmd::cargo::cargo_bin("xtask"))
-        .args(TARGET)
-        .arg("--out")
+        .args(["reproduce", target, "--out"])
         .arg(out)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// Begins again and again, and is killed each time as soon as the next of these is reached.
+fn kill_at(target: &str, out: &Path, moments: &[&dyn Fn() -> bool]) {
+    for reached in moments {
+        let mut child = start(target, out);
+        while !reached() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn lines(file: &Path) -> usize {
+    fs::read(file).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count())
 }
 
 /// Every file beneath a folder, by its path in there.
@@ -58,25 +72,17 @@ fn timeless(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
-    reproduce(&whole);
+    reproduce("cifar-128", &whole);
 
     let smoke = killed.join("cifar-128/smoke");
     let done = smoke.join("parts/real-seed1.json");
     let begun = || smoke.join("configs/real-seed1.toml").exists();
     let metrics = smoke.join("runs/gtn-full-seed1/metrics.jsonl");
-    let lines = || fs::read(&metrics).map_or(0, |text| text.split(|&b| b == b'\n').count());
     // Killed in the first part; and in the second, between two checkpoints.
-    for reached in [&begun as &dyn Fn() -> bool, &|| lines() > 15] {
-        let mut child = start(&killed);
-        while !reached() && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
+    kill_at("cifar-128", &killed, &[&begun, &|| lines(&metrics) > 15]);
     assert!(!smoke.join("README.md").exists());
     let first = fs::read(&done).unwrap();
-    reproduce(&killed);
+    reproduce("cifar-128", &killed);
     assert_eq!(fs::read(&done).unwrap(), first, "a part that is done is left alone");
     let (whole, went_on) = (timeless(&whole), timeless(&killed));
     assert_eq!(whole.keys().collect::<Vec<_>>(), went_on.keys().collect::<Vec<_>>());
@@ -85,8 +91,54 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     }
 
     let before = files(&killed);
-    reproduce(&killed);
+    reproduce("cifar-128", &killed);
     assert!(files(&killed) == before, "nothing is measured twice");
+}
+
+/// The results of all parts but for times, and the state of the checkout.
+fn results(folder: &Path) -> BTreeMap<PathBuf, Value> {
+    fn timeless(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                object.retain(|key, _| key != "seconds" && key != "commit");
+                object.values_mut().for_each(timeless);
+            }
+            Value::Array(values) => values.iter_mut().for_each(timeless),
+            _ => {}
+        }
+    }
+    let read = |(path, text): (PathBuf, Vec<u8>)| {
+        let mut value = serde_json::from_slice(&text).unwrap();
+        timeless(&mut value);
+        (path, value)
+    };
+    files(&folder.join("parts")).into_iter().map(read).collect()
+}
+
+#[test]
+fn killed_searches_go_on_to_the_same_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    reproduce("nas-search", &whole);
+    let smoke = killed.join("nas-search/smoke");
+    let [sample, search, winners] = [
+        "sample/architectures.jsonl",
+        "evolution-gtn/seed2/trials.jsonl",
+        "winners/architectures.jsonl",
+    ]
+    .map(|name| smoke.join("runs").join(name));
+    kill_at(
+        "nas-search",
+        &killed,
+        &[&|| lines(&sample) > 1, &|| lines(&search) > 2, &|| lines(&winners) > 0],
+    );
+    reproduce("nas-search", &killed);
+    let (whole, killed) = (whole.join("nas-search/smoke"), smoke);
+    assert_eq!(results(&whole), results(&killed));
+    for file in [sample, search, winners] {
+        let name = file.strip_prefix(&killed).unwrap();
+        assert_eq!(lines(&file), lines(&whole.join(name)), "{}: nothing twice", name.display());
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! `gtn correlate`.
 
-use super::Compute;
-use crate::config::Override;
+use super::common::{Common, number};
+use crate::config::{Layer, Override};
+use anyhow::Result;
 use clap::Args;
 use gtn_nas::evaluator::proxy::Proxy;
-use gtn_nas::space::SpaceSpec;
 use std::path::PathBuf;
 use toml::Value;
 
@@ -19,18 +19,6 @@ One sample of architectures is judged by the teacher, by real data and by zero-c
 long. Written are rank correlations with 95% intervals, as table, CSV, JSON and plot, and how many steps on
 real data it takes to rank as well as after few steps on synthetic data. Results do not depend on --workers.")]
 pub struct Correlate {
-    /// Configuration to start from, like the correlate.toml of another folder
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Run folder of the teacher
-    #[arg(long, value_name = "RUN")]
-    pub run: Option<String>,
-    /// Data set, if it is not that of the run: a folder, `digits`, or `digits:N`
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<String>,
-    /// Search space: macro, cell or nb201, also with sizes like cell:nodes=3,channels=4
-    #[arg(long, value_name = "SPACE")]
-    pub space: Option<SpaceSpec>,
     /// Architectures in the sample
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub architectures: Option<u32>,
@@ -52,36 +40,20 @@ pub struct Correlate {
     /// Fresh networks of each architecture for every other estimate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub learners: Option<u16>,
-    /// Architectures judged at the same time; as many as threads if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: Option<u16>,
-    /// Seed of all random numbers
-    // TOML has no larger numbers.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
-    pub seed: Option<i64>,
-    /// Set one key of the configuration; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<Override>,
     /// Folder to write
     #[arg(long, value_name = "DIR", default_value = "runs/correlation")]
     pub out: PathBuf,
-    /// Go on with what is in that folder
-    #[arg(long)]
-    pub resume: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// What to compute on.
+    /// What is judged, and how to go about it.
     #[command(flatten)]
-    pub compute: Compute,
+    pub common: Common,
 }
 
 impl Correlate {
-    /// What the options say, as keys of the configuration.
-    #[must_use]
-    pub fn overrides(&self) -> Vec<Override> {
-        let text = |key, text: Option<&String>| text.map(|text| Override::new(key, text.clone()));
-        let number = |key, number: Option<u32>| number.map(|n| Override::new(key, i64::from(n)));
+    /// The layers of the configuration.
+    ///
+    /// # Errors
+    /// As [`Common::layers`].
+    pub fn layers(&self) -> Result<Vec<Layer>> {
         let list = |key, numbers: Option<&Vec<u32>>| {
             let values = numbers?.iter().map(|&n| Value::from(i64::from(n)));
             Some(Override::new(key, values.collect::<Vec<_>>()))
@@ -90,19 +62,14 @@ impl Correlate {
             let names = proxies.iter().map(|proxy| Value::from(proxy.name()));
             Override::new("proxies", names.collect::<Vec<_>>())
         });
-        let given = [
-            text("run", self.run.as_ref()),
-            text("data", self.data.as_ref()),
-            self.space.map(|space| Override::new("space", space.to_string())),
+        self.common.layers([
             number("architectures", self.architectures),
             list("gtn_steps", self.gtn_steps.as_ref()),
             list("real_steps", self.real_steps.as_ref()),
             proxies,
             number("full.steps", self.full_steps),
-            number("full_learners", self.full_learners.map(u32::from)),
-            number("learners", self.learners.map(u32::from)),
-            self.seed.map(|seed| Override::new("seed", seed)),
-        ];
-        self.set.iter().cloned().chain(given.into_iter().flatten()).collect()
+            number("full_learners", self.full_learners),
+            number("learners", self.learners),
+        ])
     }
 }

@@ -1,11 +1,12 @@
 //! `gtn search`.
 
 use super::Compute;
-use crate::config::Override;
+use super::common::{Common, number, text};
+use crate::config::{Layer, Override};
 use crate::nas::judging::EvaluatorName;
+use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use gtn_nas::space::SpaceSpec;
 use gtn_nas::strategy::AnyStrategy;
 use std::path::PathBuf;
 
@@ -42,24 +43,12 @@ pub enum SearchCommand {
 /// How to search.
 #[derive(Debug, Args)]
 pub struct SearchOptions {
-    /// Configuration to start from, like the search.toml of another search
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Search space: macro, cell or nb201, also with sizes like cell:nodes=3,channels=4
-    #[arg(long, value_name = "SPACE")]
-    pub space: Option<SpaceSpec>,
     /// Search strategy
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(AnyStrategy::<String>::NAMES))]
     pub strategy: Option<String>,
     /// How candidates are judged: gtn, real, full, params, flops, grad-norm, synflow or naswot
     #[arg(long, value_name = "NAME")]
     pub evaluator: Option<EvaluatorName>,
-    /// Run folder of the teacher, for the evaluator gtn
-    #[arg(long, value_name = "RUN")]
-    pub run: Option<String>,
-    /// Data set, if it is not that of the run: a folder, `digits`, or `digits:N`
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<String>,
     /// Training steps after which a candidate is judged
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: Option<u32>,
@@ -75,50 +64,29 @@ pub struct SearchOptions {
     /// Candidates under way before the first of them is told to the strategy
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub ahead: Option<u16>,
-    /// Candidates judged at the same time; as many as threads if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub workers: Option<u16>,
-    /// Seed of all random numbers
-    // TOML has no larger numbers.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
-    pub seed: Option<i64>,
-    /// Set one key of the configuration; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<Override>,
     /// Folder of the search
     #[arg(long, value_name = "DIR", default_value = "runs/search")]
     pub out: PathBuf,
-    /// Go on with the search in that folder
-    #[arg(long)]
-    pub resume: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// What to compute on.
+    /// What is judged, and how to go about it.
     #[command(flatten)]
-    pub compute: Compute,
+    pub common: Common,
 }
 
 impl SearchOptions {
-    /// What the options say, as keys of the configuration.
-    #[must_use]
-    pub fn overrides(&self) -> Vec<Override> {
-        let text = |key, text: Option<&String>| text.map(|text| Override::new(key, text.clone()));
-        let number = |key, number: Option<u32>| number.map(|n| Override::new(key, i64::from(n)));
-        let given = [
-            self.space.map(|space| Override::new("space", space.to_string())),
+    /// The layers of the configuration.
+    ///
+    /// # Errors
+    /// As [`Common::layers`].
+    pub fn layers(&self) -> Result<Vec<Layer>> {
+        self.common.layers([
             text("strategy", self.strategy.as_ref()),
             self.evaluator.map(|name| Override::new("evaluator", name.to_string())),
-            text("run", self.run.as_ref()),
-            text("data", self.data.as_ref()),
             number("steps", self.steps),
             number("budget.trials", self.trials),
             number("budget.steps", self.max_steps),
             self.max_seconds.map(|s| Override::new("budget.seconds", f64::from(s))),
-            number("ahead", self.ahead.map(u32::from)),
-            self.seed.map(|seed| Override::new("seed", seed)),
-        ];
-        self.set.iter().cloned().chain(given.into_iter().flatten()).collect()
+            number("ahead", self.ahead),
+        ])
     }
 }
 

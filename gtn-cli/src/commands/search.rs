@@ -1,7 +1,6 @@
 //! `gtn search`: architectures tried and judged; `gtn search rank`: the best of them trained for long.
 
 use crate::args::{Rank, Search, SearchCommand, SearchOptions};
-use crate::config::Layer;
 use crate::interrupt::Interrupt;
 use crate::nas::judging::EvaluatorName;
 use crate::nas::rank::{Plan, Ranking, rank};
@@ -28,17 +27,15 @@ pub fn run(args: &Search) -> Result<()> {
 }
 
 fn run_search(args: &SearchOptions) -> Result<()> {
-    let device = args.compute.open()?;
-    let mut layers =
-        args.config.iter().map(|file| Layer::file(file)).collect::<Result<Vec<_>>>()?;
-    layers.push(Layer::overrides(&args.overrides())?);
+    let common = &args.common;
+    let device = common.compute.open()?;
+    let layers = args.layers()?;
     let interrupt = Interrupt::listen()?;
-    let workers = args.compute.workers(args.workers);
-    let found = search(layers, &args.out, args.resume, workers, device, &interrupt)?;
+    let found = search(layers, &args.out, common.resume, common.workers(), device, &interrupt)?;
     if found.interrupted {
         tracing::warn!("stopped; go on with: gtn search --resume --out {}", args.out.display());
     }
-    output::print(&if args.json {
+    output::print(&if common.json {
         serde_json::to_string(&Summary::of(&found))? + "\n"
     } else {
         describe(&found, &args.out)

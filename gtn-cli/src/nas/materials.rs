@@ -55,6 +55,19 @@ impl Materials {
             Some(trained) => trained.dataset.clone(),
             None => data::open(data.unwrap_or("digits"), None)?,
         };
+        Self::on(judging, dataset, trained, device)
+    }
+
+    /// The same with the data and the teacher at hand: what `judging` calls them is of no account.
+    ///
+    /// # Errors
+    /// When there are no validation images.
+    pub fn on(
+        judging: &Judging,
+        dataset: Dataset,
+        trained: Option<Trained>,
+        device: Device,
+    ) -> Result<Self> {
         let classes = dataset.classes().len();
         let shuffled = |images: Option<usize>, augment| {
             let split = dataset.train();

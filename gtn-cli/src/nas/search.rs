@@ -113,13 +113,27 @@ pub fn search(
     interrupt: &Interrupt,
 ) -> Result<Searched> {
     let folder = Folder::at(out, CONFIG);
-    let mut config = folder.begin(layers, resume, |config: &mut SearchConfig, there| {
+    let config = folder.begin(layers, resume, |config: &mut SearchConfig, there| {
         config.budget = there.budget;
     })?;
+    let materials = Materials::open(&config.judging, device)?;
+    search_with(&materials, config, &folder, workers, interrupt)
+}
+
+/// Searches with materials at hand, in a folder in which this may have begun.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_with(
+    materials: &Materials,
+    mut config: SearchConfig,
+    folder: &Folder,
+    workers: usize,
+    interrupt: &Interrupt,
+) -> Result<Searched> {
     if config.budget == Budget::default() {
         config.budget = Budget::trials(100);
     }
-    let materials = Materials::open(&config.judging, device)?;
     let (seed, name) = (Seed(config.seed), config.evaluator);
     // What the command line can get wrong is tried before anything takes time.
     if name == EvaluatorName::Gtn {
@@ -132,7 +146,7 @@ pub fn search(
 
     let trials = with_space!(config.space, space => {
         let evaluator = materials.lowered(name, &space, evaluator.as_ref());
-        run(&space, &config, &evaluator, &folder, workers, interrupt)
+        run(&space, &config, &evaluator, folder, workers, interrupt)
     })?;
     Ok(Searched { interrupted: interrupt.raised(), config, trials })
 }

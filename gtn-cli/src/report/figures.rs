@@ -1,4 +1,4 @@
-//! The plots of a run's report.
+//! The plots of reports.
 
 use super::plot::{Axis, LinePlot, Point, Scale, Series, Style};
 use crate::nas::correlate::{Agreement, Correlation, Estimate, Row};
@@ -103,7 +103,7 @@ pub(crate) fn search(trials: &[Trial<String>], percent: bool) -> LinePlot {
 }
 
 /// Rank correlation by steps, of synthetic and of real data; zero-cost proxies as levels to compare with.
-pub(crate) fn correlation(found: &Correlation, of: fn(&Row) -> &Agreement) -> LinePlot {
+pub fn correlation(found: &Correlation, of: fn(&Row) -> &Agreement) -> LinePlot {
     let rows = |by| found.rows.iter().filter(move |row| row.by == by);
     let by_steps = |label: &str, by| {
         let points = rows(by).filter_map(|row| {
@@ -136,7 +136,7 @@ pub(crate) fn correlation(found: &Correlation, of: fn(&Row) -> &Agreement) -> Li
 }
 
 /// The same over the better half of the architectures by each estimate.
-pub(crate) fn correlation_of_the_better_half(found: &Correlation) -> LinePlot {
+pub fn correlation_of_the_better_half(found: &Correlation) -> LinePlot {
     LinePlot {
         title: "The better half by the estimate".into(),
         ..correlation(found, |row| &row.top_half)

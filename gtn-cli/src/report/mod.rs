@@ -4,7 +4,7 @@
 mod canvas;
 mod colors;
 mod correlation_page;
-pub(crate) mod figures;
+pub mod figures;
 mod layout;
 mod page;
 pub mod plot;

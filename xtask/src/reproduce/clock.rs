@@ -23,15 +23,15 @@ struct Begun {
 }
 
 impl Clock {
-    /// Starts the clock that is kept in `file`. How far an earlier process came, the last change of `trace` tells:
-    /// a file that grows as the part goes on.
+    /// Starts the clock that is kept in `file`. How far an earlier process came, the last change of a file in
+    /// `folder` tells: there the part leaves what it goes on from.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(super) fn start(file: &Path, trace: &Path) -> Result<Self> {
+    pub(super) fn start(file: &Path, folder: &Path) -> Result<Self> {
         let earlier = fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let before = earlier.map_or(0.0, |earlier: Begun| {
-            let last = fs::metadata(trace).and_then(|trace| trace.modified());
+            let last = last_change(folder);
             earlier.before + last.map_or(0.0, |last| (seconds(last) - earlier.at).max(0.0))
         });
         let begun = Begun { before, at: seconds(SystemTime::now()) };
@@ -43,6 +43,16 @@ impl Clock {
     pub(super) fn seconds(&self) -> f64 {
         self.before + self.start.elapsed().as_secs_f64()
     }
+}
+
+/// When a file in a folder was last changed.
+fn last_change(folder: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let changes = entries.filter_map(|entry| {
+        let about = entry.metadata().ok()?;
+        if about.is_dir() { last_change(&entry.path()) } else { about.modified().ok() }
+    });
+    changes.max()
 }
 
 fn seconds(time: SystemTime) -> f64 {
@@ -66,16 +76,18 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn time_before_a_kill_counts_up_to_the_last_trace() {
+    fn time_before_a_kill_counts_up_to_the_last_change() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, trace) = (folder.path().join("clock.json"), folder.path().join("trace"));
-        let killed = Clock::start(&file, &trace).unwrap();
+        let (file, run) = (folder.path().join("clock.json"), folder.path().join("run"));
+        let killed = Clock::start(&file, &run).unwrap();
         assert!(killed.seconds() < 30.0);
         // Nothing was done before the kill.
-        assert_eq!(Clock::start(&file, &trace).unwrap().before, 0.0);
+        assert_eq!(Clock::start(&file, &run).unwrap().before, 0.0);
         let later = SystemTime::now() + Duration::from_secs(100);
-        fs::File::create(&trace).unwrap().set_modified(later).unwrap();
-        let before = Clock::start(&file, &trace).unwrap().before;
+        fs::create_dir_all(run.join("deep")).unwrap();
+        fs::write(run.join("older"), "").unwrap();
+        fs::File::create(run.join("deep/latest")).unwrap().set_modified(later).unwrap();
+        let before = Clock::start(&file, &run).unwrap().before;
         assert!((70.0..=101.0).contains(&before), "{before}");
     }
 

@@ -3,6 +3,7 @@
 mod clock;
 mod folder;
 mod index;
+mod nas;
 mod origin;
 mod page;
 mod part;
@@ -33,8 +34,8 @@ Examples:
   cargo xtask reproduce --profile cpu --resume
                                               goes on with all that was begun
 
-What was measured before is not measured again, and a training that was stopped or killed goes on
-from its last checkpoint: the same command again is all it takes.";
+What was measured before is not measured again, and what was stopped or killed goes on from its last
+checkpoint, or the last architecture that it judged: the same command again is all it takes.";
 
 /// Measure published results again and set them beside ours.
 #[derive(clap::Args)]
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // What is missing for the last target is told before the first one runs.
     for study in &studies {
         if study.records()?.iter().any(Option::is_none) {
-            lab.library.open(study.target.source())?;
+            lab.library.open(study.target.source(study.profile))?;
         }
     }
     for study in &studies {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// One training with its evaluation, or one evaluation.
+/// One training with its evaluation, or one evaluation. It may take up what the parts before it found.
 pub(crate) trait Part {
     /// Names its files; no other part of the target has it.
     fn id(&self) -> &str;
@@ -33,6 +33,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) device: &'a Device,
     pub(crate) folder: &'a Folder,
     pub(crate) interrupt: &'a Interrupt,
+    /// What the parts before this one found.
+    pub(crate) results: &'a Results,
 }
 
 /// What is kept of a part that is done.
@@ -46,7 +48,8 @@ pub(super) struct Record {
     pub(super) result: Value,
 }
 
-/// The results of all parts of a target.
+/// The results of parts of a target.
+#[derive(Default)]
 pub(crate) struct Results(pub(super) BTreeMap<String, Value>);
 
 impl Results {

@@ -181,7 +181,7 @@ fn holds_jpegs(folder: &Path) -> bool {
 }
 
 /// A number with commas between its thousands.
-pub(super) fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")

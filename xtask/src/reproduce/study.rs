@@ -43,7 +43,7 @@ impl Study {
         library: &Library,
     ) -> Result<Self> {
         let parts = target
-            .parts(target.settings(profile), &library.label(target.source()))
+            .parts(target.settings(profile), &library.label(target.source(profile)))
             .with_context(|| format!("the settings of {}, {}", target.name(), profile.name()))?;
         Ok(Self { target, profile, folder: Folder::new(out, target.name(), profile), parts })
     }
@@ -62,6 +62,15 @@ impl Study {
             parsed.with_context(|| format!("{} is damaged; remove it", path.display()))
         });
         records.collect()
+    }
+
+    /// What the parts that are done found.
+    fn results(&self, records: &[Option<Record>]) -> Results {
+        let all = self.parts.iter().zip(records);
+        let done = all.filter_map(|(part, record)| {
+            Some((part.id().to_owned(), record.as_ref()?.result.clone()))
+        });
+        Results(done.collect())
     }
 
     /// Measures the parts that are not done.
@@ -89,7 +98,7 @@ impl Study {
                     words(left)
                 ))
             );
-            let measured = self.measure_part(part.as_ref(), lab);
+            let measured = self.measure_part(part.as_ref(), &self.results(&records), lab);
             let measured = measured.with_context(|| format!("part {}", part.id()))?;
             if measured == Ended::Interrupted {
                 return Ok(Ended::Interrupted);
@@ -98,16 +107,16 @@ impl Study {
         Ok(Ended::Finished)
     }
 
-    fn measure_part(&self, part: &dyn Part, lab: &Lab) -> Result<Ended> {
-        let data = lab.library.open(self.target.source())?;
+    fn measure_part(&self, part: &dyn Part, results: &Results, lab: &Lab) -> Result<Ended> {
+        let data = lab.library.open(self.target.source(self.profile))?;
         write_whole(&self.folder.config(part.id()), part.config()?.as_bytes())?;
-        let trace = self.folder.run(part.id()).join("metrics.jsonl");
-        let clock = Clock::start(&self.folder.clock(part.id()), &trace)?;
+        let clock = Clock::start(&self.folder.clock(part.id()), &self.folder.run(part.id()))?;
         let bench = Bench {
             dataset: &data.dataset,
             device: &lab.device,
             folder: &self.folder,
             interrupt: &lab.interrupt,
+            results,
         };
         let Some(result) = part.measure(&bench)? else { return Ok(Ended::Interrupted) };
         let record = Record {
@@ -154,13 +163,13 @@ impl Study {
 
     /// What was found, once all parts are done.
     pub(super) fn report(&self) -> Result<Option<(Report, Vec<Record>)>> {
-        let records: Option<Vec<Record>> = self.records()?.into_iter().collect();
-        let Some(records) = records else { return Ok(None) };
-        let results = self.parts.iter().zip(&records);
-        let results = results.map(|(part, record)| (part.id().to_owned(), record.result.clone()));
-        let report =
-            self.target.report(self.target.settings(self.profile), &Results(results.collect()))?;
-        Ok(Some((report, records)))
+        let records = self.records()?;
+        let results = self.results(&records);
+        let Some(records) = records.into_iter().collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let settings = self.target.settings(self.profile);
+        Ok(Some((self.target.report(settings, &results)?, records)))
     }
 }
 
@@ -188,7 +197,9 @@ mod tests {
             1.0
         }
 
-        fn measure(&self, _bench: &Bench<'_>) -> Result<Option<Value>> {
+        fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
+            assert!(self.0 == "a" || bench.results.get::<Value>("a").is_ok(), "done before");
+            assert!(bench.results.get::<Value>(&self.0).is_err(), "not done yet");
             // The second part is interrupted when it is first measured.
             let before = MEASURED.fetch_add(1, Ordering::SeqCst);
             Ok((before != 1).then(|| json!({ "before": before })))
@@ -210,7 +221,7 @@ mod tests {
             "once"
         }
 
-        fn source(&self) -> Source {
+        fn source(&self, _profile: Profile) -> Source {
             Source::Mnist
         }
 

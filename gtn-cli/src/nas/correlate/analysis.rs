@@ -137,32 +137,15 @@ struct Sample<'a> {
 }
 
 impl Sample<'_> {
-    /// Judgments by one evaluator after `steps` steps, of each architecture.
-    fn judgments(&self, by: EvaluatorName, steps: usize) -> impl Iterator<Item = Vec<&Measured>> {
-        let one = move |measured: &&Measured| {
-            // Where a network diverged early, the steps it was to take are what counts.
-            measured.by == by && measured.measurement.steps == steps
-        };
-        self.judged.iter().map(move |judged| judged.measured.iter().filter(one).collect())
-    }
-
     /// Mean score of each architecture; `worst` where one of its networks has none.
     fn scores(&self, by: EvaluatorName, steps: usize, worst: f64) -> Vec<f64> {
-        let mean = |of: Vec<&Measured>| {
-            let scores: Option<Vec<f64>> = of.iter().map(|one| one.measurement.score()).collect();
-            match scores {
-                Some(scores) if !scores.is_empty() => {
-                    scores.iter().sum::<f64>() / scores.len() as f64
-                }
-                _ => worst,
-            }
-        };
-        self.judgments(by, steps).map(mean).collect()
+        self.judged.iter().map(|judged| judged.score(by, steps).unwrap_or(worst)).collect()
     }
 
     /// Mean seconds, and networks without a score.
     fn costs(&self, by: EvaluatorName, steps: usize) -> (f64, usize) {
-        let all: Vec<&Measured> = self.judgments(by, steps).flatten().collect();
+        let all = self.judged.iter().flat_map(|judged| judged.judgments(by, steps));
+        let all: Vec<&Measured> = all.collect();
         let seconds: f64 = all.iter().map(|one| one.measurement.seconds).sum();
         let failed = all.iter().filter(|one| one.measurement.score().is_none()).count();
         (seconds / all.len().max(1) as f64, failed)
@@ -178,8 +161,9 @@ impl Sample<'_> {
         let Accuracy { mean, std, .. } = Accuracy::of(truth);
         let extreme = |pick: fn(f64, f64) -> f64| truth.iter().copied().reduce(pick);
         let half = |odd: bool| -> Vec<f64> {
-            let halves = self.judgments(EvaluatorName::Full, steps).map(|of| {
-                let of = of.iter().filter(|one| (one.learner % 2 == 1) == odd);
+            let halves = self.judged.iter().map(|judged| {
+                let of = judged.judgments(EvaluatorName::Full, steps);
+                let of = of.filter(|one| (one.learner % 2 == 1) == odd);
                 let scores: Vec<f64> =
                     of.map(|one| one.measurement.score().unwrap_or(0.0)).collect();
                 scores.iter().sum::<f64>() / scores.len() as f64

@@ -39,6 +39,26 @@ pub struct Measured {
     pub measurement: Measurement,
 }
 
+impl Judged {
+    /// Judgments by one evaluator after `steps` steps, of each network one.
+    pub fn judgments(
+        &self,
+        by: EvaluatorName,
+        steps: usize,
+    ) -> impl Iterator<Item = &Measured> + use<'_> {
+        // Where a network diverged early, the steps it was to take are what counts.
+        self.measured.iter().filter(move |one| one.by == by && one.measurement.steps == steps)
+    }
+
+    /// Mean score of its networks; `None` where one of them has none, or there are none.
+    pub fn score(&self, by: EvaluatorName, steps: usize) -> Option<f64> {
+        let scores: Option<Vec<f64>> =
+            self.judgments(by, steps).map(|one| one.measurement.score()).collect();
+        let scores = scores.filter(|scores| !scores.is_empty())?;
+        Some(scores.iter().sum::<f64>() / scores.len() as f64)
+    }
+}
+
 impl Entry for Judged {
     const WHAT: &str = "architecture";
 
@@ -47,7 +67,7 @@ impl Entry for Judged {
     }
 }
 
-/// Judges what is not in the journal yet.
+/// Judges those of the sample that are not in the journal yet.
 pub(super) fn measure(
     config: &CorrelateConfig,
     materials: &Materials,
@@ -56,19 +76,40 @@ pub(super) fn measure(
     interrupt: &Interrupt,
 ) -> Result<()> {
     with_space!(config.space, space => {
-        measure_in(&space, config, materials, journal, workers, interrupt)
+        let sample = sample(&space, config);
+        measure_in(&space, &sample, config, materials, journal, workers, interrupt)
     })
 }
 
-fn measure_in<S: NetworkSpace>(
-    space: &S,
+/// Judges these architectures instead of a sample, each exactly as it would be as one of a sample. Those that are in the
+/// journal are left out; what is not done when Ctrl-C is pressed is not in there.
+///
+/// # Errors
+/// When one is no architecture of the space, the journal is of others, or learning rates are not settled.
+pub fn judge_these(
+    archs: &[String],
     config: &CorrelateConfig,
     materials: &Materials,
     journal: &mut Journal<Judged>,
     workers: usize,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let sample = sample(space, config);
+    with_space!(config.space, space => {
+        let parsed = archs.iter().map(|arch| serde_json::from_value(arch.as_str().into()));
+        let archs = parsed.collect::<Result<Vec<_>, _>>()?;
+        measure_in(&space, &archs, config, materials, journal, workers, interrupt)
+    })
+}
+
+fn measure_in<S: NetworkSpace>(
+    space: &S,
+    sample: &[S::Arch],
+    config: &CorrelateConfig,
+    materials: &Materials,
+    journal: &mut Journal<Judged>,
+    workers: usize,
+    interrupt: &Interrupt,
+) -> Result<()> {
     for known in journal.entries() {
         let drawn = sample.get(known.number).map(ToString::to_string);
         if drawn.is_some_and(|drawn| drawn != known.arch) {
@@ -138,4 +179,46 @@ fn sample<S: NetworkSpace>(space: &S, config: &CorrelateConfig) -> Vec<S::Arch> 
         seen.fresh(space, || space.sample(&mut rng))
     };
     (0..config.architectures as u64).map_while(draw).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn an_architecture_is_judged_alike_in_a_sample_and_by_itself() {
+        let mut config = CorrelateConfig {
+            architectures: 2,
+            gtn_steps: Some(Vec::new()),
+            real_steps: vec![1],
+            proxies: vec!["params".into()],
+            ..CorrelateConfig::default()
+        };
+        let judging = &mut config.judging;
+        (judging.data, judging.judged) = (Some("digits:50".into()), 10);
+        (judging.real.lr, judging.real.momentum) = (Some(0.1), Some(0.5));
+        (judging.real.batch, judging.full.steps) = (Some(5), 2);
+        let materials = Materials::open(judging, Device::Cpu).unwrap();
+        let interrupt = Interrupt::listen().unwrap();
+
+        let mut sample = Journal::in_memory();
+        measure(&config, &materials, &mut sample, 2, &interrupt).unwrap();
+        let sample: Vec<Judged> = sample.entries().cloned().collect();
+        let archs: Vec<String> = sample.iter().rev().map(|judged| judged.arch.clone()).collect();
+        let mut these = Journal::in_memory();
+        judge_these(&archs, &config, &materials, &mut these, 1, &interrupt).unwrap();
+        let these: Vec<Judged> = these.entries().cloned().collect();
+        assert_eq!((these.len(), &these[0].arch), (2, &sample[1].arch));
+        for (by, steps) in [("real", 1), ("params", 0), ("full", 2)] {
+            let by = by.parse().unwrap();
+            let score = sample[1].score(by, steps);
+            assert!(score.is_some() && score == these[0].score(by, steps), "{by}: {score:?}");
+        }
+
+        let wrong = ["16k3-max9,gap".to_owned()];
+        let mut journal = Journal::in_memory();
+        let refused = judge_these(&wrong, &config, &materials, &mut journal, 1, &interrupt);
+        assert!(refused.unwrap_err().to_string().contains("max9"));
+    }
 }

@@ -11,7 +11,7 @@ mod tables;
 
 pub use analysis::{Agreement, Correlation, Estimate, Match, Row, Truth, analyze};
 pub use config::CorrelateConfig;
-pub use measure::{Judged, Measured};
+pub use measure::{Judged, Measured, judge_these};
 pub use tables::{csv, markdown, rows, sentences};
 
 use super::folder::Folder;
@@ -46,16 +46,30 @@ pub fn correlate(
     interrupt: &Interrupt,
 ) -> Result<Option<Correlation>> {
     let folder = Folder::at(out, CONFIG);
-    let mut config = folder.begin(layers, resume, |config: &mut CorrelateConfig, there| {
+    let config = folder.begin(layers, resume, |config: &mut CorrelateConfig, there| {
         config.architectures = there.architectures;
     })?;
     let materials = Materials::open(&config.judging, device)?;
-    config.settle(&materials)?;
+    correlate_with(&materials, config, &folder, workers, interrupt)
+}
+
+/// Measures and analyzes with materials at hand, in a folder in which this may have begun. `None` if Ctrl-C ended it.
+///
+/// # Errors
+/// As [`correlate`].
+pub fn correlate_with(
+    materials: &Materials,
+    mut config: CorrelateConfig,
+    folder: &Folder,
+    workers: usize,
+    interrupt: &Interrupt,
+) -> Result<Option<Correlation>> {
+    config.settle(materials)?;
     let (seed, names) = (Seed(config.seed), config.evaluators());
     materials.settle(&mut config.judging, &names, config.space, seed, workers)?;
     folder.write(&config)?;
     let mut journal: Journal<Judged> = folder.journal(ARCHITECTURES)?;
-    measure::measure(&config, &materials, &mut journal, workers, interrupt)?;
+    measure::measure(&config, materials, &mut journal, workers, interrupt)?;
     if interrupt.raised() {
         return Ok(None);
     }

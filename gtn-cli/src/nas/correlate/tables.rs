@@ -33,10 +33,18 @@ pub fn csv(found: &Correlation) -> String {
 
 /// The rows as a table for people.
 #[must_use]
-pub fn rows(found: &Correlation) -> Vec<[String; 7]> {
+pub fn rows(found: &Correlation) -> Vec<[String; 8]> {
     let top = format!("top {} found", found.top);
-    let heading =
-        ["estimate", "seconds", "Spearman", "Kendall τ-b", "top half, Spearman", &top, "regret"];
+    let heading = [
+        "estimate",
+        "seconds",
+        "Spearman",
+        "Kendall τ-b",
+        "top half, Spearman",
+        "top half, Kendall τ-b",
+        &top,
+        "regret",
+    ];
     let cells = |row: &Row| {
         [
             estimate(row),
@@ -44,6 +52,7 @@ pub fn rows(found: &Correlation) -> Vec<[String; 7]> {
             number(row.all.spearman),
             number(row.all.kendall),
             number(row.top_half.spearman),
+            number(row.top_half.kendall),
             percent(row.top_recall),
             percent(row.regret),
         ]
@@ -78,11 +87,11 @@ fn percent(Estimate { value, .. }: Estimate) -> String {
 /// The same as Markdown, with the sentences below.
 #[must_use]
 pub fn markdown(found: &Correlation) -> String {
-    let line = |cells: &[String; 7]| format!("| {} |\n", cells.join(" | "));
+    let line = |cells: &[String; 8]| format!("| {} |\n", cells.join(" | "));
     let mut lines = rows(found).into_iter();
     let heading = lines.next().map(|cells| line(&cells)).unwrap_or_default();
     let body: String = lines.map(|cells| line(&cells)).collect();
-    let rule = "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    let rule = "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
     let sentences: String =
         sentences(found).iter().map(|sentence| format!("\n{sentence}\n")).collect();
     format!("{heading}{rule}{body}{sentences}")

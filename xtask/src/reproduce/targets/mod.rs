@@ -3,6 +3,8 @@
 mod cifar_128;
 mod curriculum;
 mod mnist_32;
+mod nas_correlation;
+mod nas_search;
 mod weight_norm;
 
 use super::part::{Part, Results};
@@ -28,8 +30,8 @@ pub(crate) trait Target: Sync {
     /// What was published: the rest of a sentence.
     fn published(&self) -> &'static str;
 
-    /// The data set that it is about.
-    fn source(&self) -> Source;
+    /// The data set that it is about, or that stands in for it in a smaller profile.
+    fn source(&self, profile: Profile) -> Source;
 
     /// How large everything is, as TOML.
     fn settings(&self, profile: Profile) -> &'static str;
@@ -48,8 +50,14 @@ pub(crate) trait Target: Sync {
 }
 
 /// All targets.
-pub(super) const TARGETS: [&dyn Target; 4] =
-    [&mnist_32::Mnist32, &curriculum::Curricula, &weight_norm::WeightNorm, &cifar_128::Cifar128];
+pub(super) const TARGETS: [&dyn Target; 6] = [
+    &mnist_32::Mnist32,
+    &curriculum::Curricula,
+    &weight_norm::WeightNorm,
+    &cifar_128::Cifar128,
+    &nas_correlation::NasCorrelation,
+    &nas_search::NasSearch,
+];
 
 /// Reads a target's name.
 pub(super) fn parser() -> impl TypedValueParser<Value = &'static dyn Target> {
@@ -112,7 +120,7 @@ mod tests {
                 assert_eq!(ids.len(), parts.len(), "{}, {}", target.name(), profile.name());
                 for part in &parts {
                     assert!(part.work() > 0.0);
-                    assert!(part.config().unwrap().contains("path = \"digits\""));
+                    assert!(part.config().unwrap().contains(" = \"digits\""));
                 }
             }
         }

@@ -27,7 +27,7 @@ impl Target for Cifar128 {
         "faster learning from synthetic than from real data; as curves, without figures"
     }
 
-    fn source(&self) -> Source {
+    fn source(&self, _profile: Profile) -> Source {
         Source::Cifar10
     }
 

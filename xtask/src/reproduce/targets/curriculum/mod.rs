@@ -31,7 +31,7 @@ impl Target for Curricula {
         "best with the most control over what comes when, the full curriculum (98.9 % after 32 steps); the others as curves, without figures"
     }
 
-    fn source(&self) -> Source {
+    fn source(&self, _profile: Profile) -> Source {
         Source::Mnist
     }
 

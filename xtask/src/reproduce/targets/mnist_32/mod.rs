@@ -31,7 +31,7 @@ impl Target for Mnist32 {
         "98.9 % after 32 steps with a full curriculum; dataset distillation and real data as curves below it, without figures"
     }
 
-    fn source(&self) -> Source {
+    fn source(&self, _profile: Profile) -> Source {
         Source::Mnist
     }
 

@@ -57,7 +57,7 @@ impl Target for WeightNorm {
         "final losses of 20 runs each of a hyperparameter search, better and much less spread with weight normalization; as a box plot, without figures"
     }
 
-    fn source(&self) -> Source {
+    fn source(&self, _profile: Profile) -> Source {
         Source::Mnist
     }
 
