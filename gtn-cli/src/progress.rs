@@ -53,6 +53,15 @@ impl Progress {
         self.bar.inc_length(steps as u64);
     }
 
+    /// One more step turns out to have been done before.
+    pub fn known(&mut self) {
+        let mut pace = lock(&self.pace);
+        (pace.done, pace.before) = (pace.done + 1, pace.before + 1);
+        let done = pace.done;
+        drop(pace);
+        self.bar.set_position(done as u64);
+    }
+
     /// One more step is done; `message` tells how it went.
     pub fn step(&mut self, message: &str) {
         let done = lock(&self.pace).done + 1;

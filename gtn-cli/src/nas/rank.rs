@@ -190,7 +190,7 @@ impl<S: NetworkSpace> Session<S> {
                         && known.judged_on == judged_on
                         && known.measured.steps == full.steps =>
                 {
-                    progress.step("");
+                    progress.known();
                 }
                 Some(known) => {
                     let path = self.folder.file(TRAININGS);

@@ -190,7 +190,7 @@ fn run<S: NetworkSpace>(
         steps: config.steps,
         budget: config.budget,
     };
-    let mut meter = Meter::new(config.budget);
+    let mut meter = Meter::new(config.budget, journal.entries());
     let trials = search.run_with(space, &mut strategy, evaluator, &mut journal, |trials| {
         meter.show(trials);
         if interrupt.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -212,23 +212,36 @@ struct Meter {
 }
 
 impl Meter {
-    fn new(budget: Budget) -> Self {
+    /// What is in the journal was spent before.
+    fn new<'a, A: 'a>(budget: Budget, journal: impl Iterator<Item = &'a Trial<A>>) -> Self {
         let seconds = budget.seconds.map(|seconds| seconds.ceil() as usize);
         let total = budget.trials.or(budget.steps).or(seconds).unwrap_or(0);
-        Self { budget, steps: 0, progress: Progress::new("searching", total, 0) }
+        let (mut trials, mut steps, mut elapsed) = (0, 0, 0.0);
+        for trial in journal {
+            trials += 1;
+            steps += trial.measured.steps;
+            elapsed = trial.elapsed.max(elapsed);
+        }
+        let before = spent(budget, trials, steps, elapsed);
+        Self { budget, steps: 0, progress: Progress::new("searching", total, before) }
     }
 
     fn show<A: Display>(&mut self, trials: &[Trial<A>]) {
         let Some(last) = trials.last() else { return };
         self.steps += last.measured.steps;
-        let done = match self.budget {
-            Budget { trials: Some(_), .. } => trials.len(),
-            Budget { steps: Some(_), .. } => self.steps,
-            _ => last.elapsed as usize,
-        };
+        let done = spent(self.budget, trials.len(), self.steps, last.elapsed);
         let incumbent = best(trials).map(|trial| {
             format!("best {} {}", short(trial.score().unwrap_or(f64::NAN)), trial.arch)
         });
         self.progress.reach(done, &incumbent.unwrap_or_default());
+    }
+}
+
+/// How much of that part of a budget which is set.
+fn spent(budget: Budget, trials: usize, steps: usize, elapsed: f64) -> usize {
+    match budget {
+        Budget { trials: Some(_), .. } => trials,
+        Budget { steps: Some(_), .. } => steps,
+        _ => elapsed as usize,
     }
 }
