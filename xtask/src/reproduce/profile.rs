@@ -4,7 +4,7 @@ use crate::root;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use clap::ValueEnum;
-use gtn_cli::device::DeviceName;
+use gtn_core::device::{Precision, cuda};
 use std::path::PathBuf;
 
 /// How large everything is.
@@ -58,7 +58,7 @@ impl Profile {
     pub(super) fn device(self) -> Result<Device> {
         match self {
             Self::Smoke | Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda => DeviceName::Cuda(0).open().context("--profile cuda"),
+            Self::Cuda => Ok(cuda(0, Precision::Single).context("--profile cuda")?),
         }
     }
 }

@@ -1,9 +1,14 @@
 //! Convolution of each channel by itself.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::conv2d::product_rule;
 use super::window::{Axis, outputs, seen_by, sees};
 use super::{Forward, Keep, Kept, Op, arity, nchw};
-use crate::cpu::{self, Float, by_dtype, channels_last, from_rows, parallel, vectorize, view};
+use crate::cpu::{self, Float, by_dtype, from_rows, parallel, vectorize, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -88,6 +93,8 @@ struct Geometry {
     input: [usize; 4],
     kernel: [usize; 2],
     sees: [Axis; 2],
+    #[cfg(feature = "cuda")]
+    op: DepthwiseConv,
 }
 
 impl Geometry {
@@ -115,6 +122,8 @@ impl Geometry {
                 axis(input[2], kernel_h, op.padding[0])?,
                 axis(input[3], kernel_w, op.padding[1])?,
             ],
+            #[cfg(feature = "cuda")]
+            op,
         })
     }
 
@@ -145,11 +154,13 @@ impl Geometry {
 
 /// `Σ w∗x` over the pairs `(x, w)`.
 fn forward<T: Float>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    on_cuda!(terms[0].0 => cuda::correlate(g, "depthwise_conv", terms, &g.output()));
     correlate::<T>(g, terms, [g.input, g.output()], &g.sees)
 }
 
 /// `Σ wᵀ∗gy` over the pairs `(gy, w)`: the adjoint of the images.
 fn input_gradient<T: Float>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    on_cuda!(terms[0].0 => cuda::correlate(g, "depthwise_conv_input", terms, &g.input));
     let [_, _, height, width] = g.input;
     let seen = [seen_by(&g.sees[0], height), seen_by(&g.sees[1], width)];
     correlate::<T>(g, terms, [g.output(), g.input], &seen)
@@ -236,6 +247,7 @@ const PARTS: usize = 8;
 
 /// `Σ gy∗x` over pairs of images and output adjoints: the adjoint of the weights.
 fn weight_gradient<T: Float>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    on_cuda!(terms[0].0 => cuda::weight_gradient(g, terms));
     let last = |map: &Tensor| channels_last(map);
     let maps = terms.iter().map(|(x, gy)| Ok((last(x)?, last(gy)?))).collect::<Result<Vec<_>>>()?;
     let maps = maps.iter().map(|(x, gy)| Ok((view::<T>(x)?, view::<T>(gy)?)));
