@@ -172,8 +172,9 @@ CUresult cuEventElapsedTime(float *ms, CUevent from, CUevent to) {
 
 CUresult cuMemAlloc(CUdeviceptr *pointer, size_t bytes) {
     DeviceLock lock;
+    if (!bytes) return complain("an allocation of 0 bytes, which drivers refuse"), CUDA_ERROR_INVALID_VALUE;
     *pointer = (CUdeviceptr)device_allocate(bytes);
-    return *pointer || !bytes ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    return *pointer ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 CUresult cuMemAllocAsync(CUdeviceptr *pointer, size_t bytes, CUstream) { return cuMemAlloc(pointer, bytes); }
 CUresult cuMemFree(CUdeviceptr pointer) {

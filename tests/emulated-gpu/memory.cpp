@@ -80,8 +80,6 @@ Allocation place(size_t bytes) {
 } // namespace
 
 void *device_allocate(size_t bytes) {
-    // An empty allocation has no address.
-    if (!bytes) return nullptr;
     Allocation a = place(bytes);
     if (!a.low) return nullptr;
     memset(a.low, GUARD, a.start - a.low);
