@@ -78,6 +78,9 @@ pub struct Compute {
     /// Device to compute on: cpu or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: DeviceName,
+    /// On a CUDA device, round the factors of matrix products to TF32: faster and less exact
+    #[arg(long)]
+    pub tf32: bool,
 }
 
 /// Train a teacher.

@@ -3,7 +3,7 @@
 use crate::config::RunConfig;
 use crate::error::Usage;
 use anyhow::{Result, ensure};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
 use gtn_core::seed::Seed;
 use gtn_data::{Augment, Dataset, DeviceSplit, Split};
@@ -19,10 +19,10 @@ pub fn image_shape(dataset: &Dataset) -> ImageShape {
 }
 
 /// Shuffled batches of one split, endless.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shuffled {
     split: DeviceSplit,
-    classes: usize,
+    targets: Targets,
     augment: Augment,
     seed: Seed,
 }
@@ -42,7 +42,7 @@ impl Shuffled {
         let split = split.to_device(device, DType::F32)?;
         let fits = split.shuffled(1, 0).and_then(|batches| batches.augmented(augment));
         fits.map_err(|error| Usage::error(format!("data.pad: {error}")))?;
-        Ok(Self { split, classes, augment, seed })
+        Ok(Self { split, targets: Targets::new(classes, device)?, augment, seed })
     }
 
     /// The batches on which a run's meta-loss looks.
@@ -58,7 +58,7 @@ impl Shuffled {
     /// The same images in another order.
     #[must_use]
     pub fn reordered(&self, seed: Seed) -> Self {
-        Self { split: self.split.clone(), seed, ..*self }
+        Self { seed, ..self.clone() }
     }
 }
 
@@ -66,7 +66,7 @@ impl Batches for Shuffled {
     fn batch(&self, index: u64, size: usize) -> gtn_core::Result<Batch> {
         let batch = self.split.shuffled(size, self.seed.0);
         let batch = batch.and_then(|s| s.augmented(self.augment)?.batch(index));
-        targets(batch.map_err(of_core)?, self.classes)
+        self.targets.of(batch.map_err(of_core)?)
     }
 }
 
@@ -74,7 +74,7 @@ impl Batches for Shuffled {
 #[derive(Debug)]
 pub struct Judged {
     split: DeviceSplit,
-    classes: usize,
+    targets: Targets,
 }
 
 impl Judged {
@@ -93,20 +93,31 @@ impl Judged {
             !split.is_empty(),
             "the {name} split is empty, so there is nothing to judge learners by; set data.validation above 0"
         );
-        Ok(Self { split: split.thinned(limit).to_device(device, DType::F32)?, classes })
+        let split = split.thinned(limit).to_device(device, DType::F32)?;
+        Ok(Self { split, targets: Targets::new(classes, device)? })
     }
 
     /// One pass over the images.
     pub fn batches(&self) -> impl Iterator<Item = gtn_core::Result<Batch>> {
         let batches = self.split.sequential(JUDGED_AT_ONCE).expect("batches are not empty");
-        batches.map(|batch| targets(batch.map_err(of_core)?, self.classes))
+        batches.map(|batch| self.targets.of(batch.map_err(of_core)?))
     }
 }
 
-fn targets(batch: gtn_data::Batch, classes: usize) -> gtn_core::Result<Batch> {
-    let labels = batch.labels.to_vec1::<u32>()?;
-    let targets = one_hot(&labels, classes, batch.images.dtype(), batch.images.device())?;
-    Ok(Batch { images: batch.images, targets })
+/// The target of each class, a row each, on the device: labels need not come back from there.
+#[derive(Debug, Clone)]
+struct Targets(Tensor);
+
+impl Targets {
+    fn new(classes: usize, device: &Device) -> Result<Self> {
+        let labels: Vec<u32> = (0..classes as u32).collect();
+        Ok(Self(one_hot(&labels, classes, DType::F32, device)?))
+    }
+
+    fn of(&self, batch: gtn_data::Batch) -> gtn_core::Result<Batch> {
+        let targets = self.0.index_select(&batch.labels, 0)?;
+        Ok(Batch { images: batch.images, targets })
+    }
 }
 
 fn of_core(error: gtn_data::Error) -> gtn_core::Error {

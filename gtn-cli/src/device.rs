@@ -3,6 +3,7 @@
 use crate::error::Usage;
 use anyhow::Result;
 use candle_core::Device;
+use gtn_core::device::{self, Precision};
 use std::str::FromStr;
 
 /// A device as named on the command line: `cpu`, or `cuda:N`.
@@ -30,16 +31,18 @@ impl FromStr for DeviceName {
 }
 
 impl DeviceName {
-    /// Opens the device.
+    /// Opens the device. On a CUDA device `precision` says how matrices are multiplied.
     ///
     /// # Errors
-    /// When this build or this machine does not have it.
-    pub fn open(self) -> Result<Device> {
+    /// [`Usage`] when this build or this machine does not have it, or the precision is not for it.
+    pub fn open(self, precision: Precision) -> Result<Device> {
         match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(number) => Err(Usage::error(format!(
-                "--device cuda:{number}: this gtn was built without CUDA; leave the option out to run on the CPU"
-            ))),
+            Self::Cpu if precision == Precision::Single => Ok(Device::Cpu),
+            Self::Cpu => Err(Usage::error(
+                "--tf32 is for CUDA devices; leave it out, or name one with --device cuda:0",
+            )),
+            Self::Cuda(number) => device::cuda(number, precision)
+                .map_err(|error| Usage::error(format!("--device cuda:{number}: {error}"))),
         }
     }
 }
@@ -56,5 +59,19 @@ mod tests {
         for wrong in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x"] {
             assert!(wrong.parse::<DeviceName>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_in_a_sentence() {
+        let message = |name: DeviceName, precision| name.open(precision).unwrap_err().to_string();
+        assert_eq!(
+            message(DeviceName::Cpu, Precision::Tf32),
+            "--tf32 is for CUDA devices; leave it out, or name one with --device cuda:0"
+        );
+        // No machine has that many.
+        let message = message(DeviceName::Cuda(4_000), Precision::Single);
+        let reason = if cfg!(feature = "cuda") { "this machine has" } else { "this gtn was built" };
+        let start = format!("--device cuda:4000: CUDA device 4000 cannot be opened: {reason}");
+        assert!(message.starts_with(&start) && !message.contains('\n'), "{message}");
     }
 }

@@ -30,6 +30,7 @@ pub mod tuning;
 use anyhow::{Context, Result};
 use args::{Cli, Command, Compute, Verbosity};
 use clap::Parser;
+use gtn_core::device::Precision;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -93,7 +94,8 @@ impl Compute {
                 .build_global()
                 .context("cannot start the threads")?;
         }
-        self.device.open()
+        let precision = if self.tf32 { Precision::Tf32 } else { Precision::Single };
+        self.device.open(precision)
     }
 
     /// How many candidates are judged at the same time: as many as threads where nobody says otherwise.

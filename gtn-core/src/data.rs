@@ -56,5 +56,6 @@ pub fn one_hot(labels: &[u32], classes: usize, dtype: DType, device: &Device) ->
     for (row, &label) in rows.chunks_mut(classes.max(1)).zip(labels) {
         row[label as usize] = 1.0;
     }
-    Ok(Tensor::from_vec(rows, (labels.len(), classes), device)?.to_dtype(dtype)?)
+    let rows = Tensor::from_vec(rows, (labels.len(), classes), &Device::Cpu)?;
+    Ok(rows.to_dtype(dtype)?.to_device(device)?)
 }

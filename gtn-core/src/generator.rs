@@ -4,7 +4,7 @@ use crate::data::ImageShape;
 use crate::graph::{Graph, Trace};
 use crate::network::builder::{Leaf, Means, NetworkBuilder};
 use crate::network::{Layout, Params, gather, leaves, mask};
-use crate::ops::{Conv2d, ReflectionPad, Reshape, Tanh, Upsample};
+use crate::ops::{Concat, Conv2d, Op, ReflectionPad, Reshape, Tanh, Upsample};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl Generator {
     }
 
     fn inputs(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Vec<Tensor>> {
-        let input = Tensor::cat(&[noise, targets], 1)?.contiguous()?;
+        let input = Concat.forward(&[noise, targets])?.y;
         leaves(&self.leaves, &[input], params, None)
     }
 }

@@ -16,6 +16,7 @@
 //! | [`graph`], [`ops`] | networks as graphs of operations that differentiate twice |
 //! | [`evaluate`] | teaching fresh learners and judging them |
 //! | [`data`], [`seed`] | batches, and named streams of random numbers |
+//! | [`device`] | what a run computes on |
 //!
 //! The meta-gradient engine needs none of the rest: see [`meta::meta_gradient`]. A whole run looks like this:
 //!
@@ -70,12 +71,16 @@
 //! ```
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod data;
+pub mod device;
 mod error;
 pub mod evaluate;
 pub mod generator;
 pub mod graph;
 pub mod inner;
+mod layout;
 pub mod learner;
 pub mod meta;
 pub mod network;
@@ -83,6 +88,7 @@ pub mod ops;
 pub mod recipe;
 pub mod seed;
 pub mod teacher;
+mod tensors;
 pub mod trainer;
 
 pub use error::{Error, Result};

@@ -8,11 +8,11 @@
 //! backward pass over it ([`Network::curvature`]). Only θ, v and the batch of each step are
 //! kept. This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
 
-use crate::cpu::add;
 use crate::data::Batch;
 use crate::graph::Trace;
 use crate::inner::{InnerOptimizer, Rates, State, StepAt};
 use crate::network::{Network, Params};
+use crate::tensors::{add, read};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
@@ -24,24 +24,20 @@ pub trait Syllabus {
     /// The batch and the rates of step `step` (from 0).
     fn lesson(&mut self, step: usize) -> Result<(Batch, Rates)>;
 
-    /// Takes in the adjoints of a step's batch and rates. Called once for each step, the last step first.
+    /// Takes in the adjoints of a step's batch. Called once for each step, the last step first.
     fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> Result<()>;
 
     /// Whether the targets are learned: if not, their adjoints are not computed.
     fn learns_targets(&self) -> bool;
 }
 
-/// Adjoints of what a step was taught with.
+/// Adjoints of a batch that a step was taught with.
 #[derive(Debug)]
 pub struct LessonAdjoint {
     /// Of the images.
     pub images: Tensor,
     /// Of the targets, where they are learned.
     pub targets: Option<Tensor>,
-    /// Of the learning rate.
-    pub lr: f64,
-    /// Of the momentum.
-    pub momentum: f64,
 }
 
 /// The real data on which a learner is judged.
@@ -79,7 +75,7 @@ pub struct Taught {
     pub running: Params,
 }
 
-/// What [`meta_gradient`] returns; the adjoints of the lessons went to [`Syllabus::learn`].
+/// What [`meta_gradient`] returns; the adjoints of the batches went to [`Syllabus::learn`].
 #[derive(Debug)]
 pub struct MetaGradient {
     /// The meta-losses added up.
@@ -88,6 +84,8 @@ pub struct MetaGradient {
     pub exams: usize,
     /// The learner's loss on each step's batch, before the step.
     pub inner_losses: Vec<f64>,
+    /// The gradient of the sum of the meta-losses by the rates of each step.
+    pub rates: Vec<Rates>,
     /// The learner after the last step.
     pub taught: Taught,
     /// The gradient of the sum of the meta-losses by the learner's first parameters.
@@ -106,6 +104,8 @@ struct Footprint {
 }
 
 /// Trains a learner and differentiates the sum of its meta-losses through the training.
+///
+/// The host waits for the device twice: for all losses of the training, and for all numbers of the way back.
 ///
 /// # Errors
 /// [`Error::NonFinite`] that names the step at which the learner's loss or
@@ -133,8 +133,7 @@ pub fn meta_gradient(
     for step in 0..steps {
         let (batch, rates) = syllabus.lesson(step)?;
         let lesson = network.learn(&taught.params, &batch, budget > 0)?;
-        inner_losses.push(scalar(lesson.loss())?);
-        finite("inner loss", inner_losses[step], step, steps)?;
+        inner_losses.push(lesson.loss().clone());
         let (params, after) =
             optimizer.step(taught.params.flat(), &state, lesson.gradient.flat(), rates, step)?;
         let next = Taught {
@@ -157,21 +156,24 @@ pub fn meta_gradient(
         });
     }
 
+    let inner_losses = read(&inner_losses)?;
+    for (step, &loss) in inner_losses.iter().enumerate() {
+        finite("inner loss", loss, step, steps)?;
+    }
+
     let learned = taught.clone();
     let mut adjoint = Adjoint {
         params: taught.params.flat().zeros_like()?,
         running: taught.running.flat().zeros_like()?,
         state: optimizer.start(flat)?,
     };
-    let (mut meta_loss, mut exams) = (0.0, 0);
+    let mut meta_losses = Vec::new();
+    let mut rates = Vec::with_capacity(2 * steps);
     for (step, footprint) in footprints.into_iter().enumerate().rev() {
         if let Some(batch) = exam.batch(step)? {
             let (loss, params, running) =
                 network.judge_gradient(&taught.params, &taught.running, &batch)?;
-            let loss = scalar(&loss)?;
-            finite("meta-loss", loss, step, steps)?;
-            meta_loss += loss;
-            exams += 1;
+            meta_losses.push((step, loss));
             adjoint.params = add(&adjoint.params, params.flat())?;
             adjoint.running = add(&adjoint.running, running.flat())?;
         }
@@ -201,22 +203,25 @@ pub fn meta_gradient(
             Some(images) => images,
             None => footprint.batch.images.zeros_like()?,
         };
-        syllabus.learn(
-            step,
-            LessonAdjoint {
-                images,
-                targets: curvature.targets,
-                lr: update.lr,
-                momentum: update.momentum,
-            },
-        )?;
+        rates.extend([update.momentum, update.lr]);
+        syllabus.learn(step, LessonAdjoint { images, targets: curvature.targets })?;
         taught = Taught { params: footprint.params, running: footprint.running };
         state = footprint.state;
     }
+    let (judged_after, losses): (Vec<_>, Vec<_>) = meta_losses.into_iter().unzip();
+    let losses = read(&losses)?;
+    for (&step, &loss) in judged_after.iter().zip(&losses) {
+        finite("meta-loss", loss, step, steps)?;
+    }
+    // The last step's momentum came first.
+    rates.reverse();
+    let rates = read(&rates)?;
+    let rates = rates.chunks_exact(2).map(|pair| Rates { lr: pair[0], momentum: pair[1] });
     Ok(MetaGradient {
-        meta_loss,
-        exams,
+        meta_loss: losses.iter().sum(),
+        exams: losses.len(),
         inner_losses,
+        rates: rates.collect(),
         taught: learned,
         initial: initial.with_flat(adjoint.params),
     })

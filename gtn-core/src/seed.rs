@@ -37,7 +37,7 @@ pub fn normal(
     rng: &mut Rng,
 ) -> crate::Result<Tensor> {
     let data: Vec<f32> = StandardNormal.sample_iter(rng).take(shape.iter().product()).collect();
-    Ok(Tensor::from_vec(data, shape, device)?.to_dtype(dtype)?)
+    Ok(Tensor::from_vec(data, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
 }
 
 /// Numbers drawn evenly from `−bound` to `bound`.

@@ -112,7 +112,7 @@ impl Inputs {
 /// A training under way, and the adjoints of what went in, the last step first.
 struct Teaching<'a> {
     inputs: &'a Inputs,
-    adjoints: [Vec<Tensor>; 4],
+    adjoints: [Vec<Tensor>; 2],
 }
 
 impl Syllabus for Teaching<'_> {
@@ -129,13 +129,7 @@ impl Syllabus for Teaching<'_> {
     }
 
     fn learn(&mut self, _step: usize, adjoint: LessonAdjoint) -> gtn_core::Result<()> {
-        let scalar = |value: f64| Tensor::new(value, &Device::Cpu).unwrap();
-        let parts = [
-            adjoint.images,
-            adjoint.targets.unwrap(),
-            scalar(adjoint.lr),
-            scalar(adjoint.momentum),
-        ];
+        let parts = [adjoint.images, adjoint.targets.unwrap()];
         for (all, part) in self.adjoints.iter_mut().zip(parts) {
             all.insert(0, part);
         }
@@ -172,7 +166,11 @@ fn train(network: &Network, inputs: &Inputs, kept: Activations) -> (f64, Tensor,
         kept,
     )
     .unwrap();
-    let adjoints = teaching.adjoints.map(|steps| Tensor::stack(&steps, 0).unwrap());
+    let [images, targets] = teaching.adjoints.map(|steps| Tensor::stack(&steps, 0).unwrap());
+    let each = |of: fn(&Rates) -> f64| {
+        Tensor::new(done.rates.iter().map(of).collect::<Vec<_>>(), &Device::Cpu).unwrap()
+    };
+    let adjoints = [images, targets, each(|rates| rates.lr), each(|rates| rates.momentum)];
     (done.meta_loss, done.initial.flat().clone(), adjoints)
 }
 

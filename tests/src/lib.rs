@@ -32,6 +32,23 @@ impl Batches for Noise {
     }
 }
 
+/// The first CUDA device, or `None`, with the reason printed.
+///
+/// `GTN_REQUIRE_CUDA=1` makes a missing device a failure, for machines that should have one.
+///
+/// # Panics
+/// When there is none where one is required.
+pub fn cuda_or_skip() -> Option<Device> {
+    match gtn_core::device::cuda(0, gtn_core::device::Precision::Single) {
+        Ok(device) => Some(device),
+        Err(error) => {
+            assert!(std::env::var_os("GTN_REQUIRE_CUDA").is_none(), "{error}");
+            println!("skipped on CUDA: {error}");
+            None
+        }
+    }
+}
+
 /// A recipe that runs in milliseconds.
 pub fn tiny_recipe(curriculum: Curriculum, optimizer: InnerOptimizer) -> Recipe {
     Recipe {

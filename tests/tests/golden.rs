@@ -12,6 +12,7 @@ use gtn_core::learner::{Architecture, LearnerFamily, LearnerSpec, Width};
 use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Network, Normalization, Params};
 use gtn_core::seed::Seed;
+use gtn_tests::cuda_or_skip;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -45,9 +46,16 @@ fn under(tensors: &Tensors, prefix: &str) -> Tensors {
 }
 
 fn labels(t: &Tensor, classes: usize) -> Tensor {
-    let labels: Vec<u32> =
-        t.to_dtype(DType::U32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-    one_hot(&labels, classes, DType::F64, &Device::Cpu).unwrap()
+    let labels: Vec<u32> = t
+        .to_device(&Device::Cpu)
+        .unwrap()
+        .to_dtype(DType::U32)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap();
+    one_hot(&labels, classes, DType::F64, t.device()).unwrap()
 }
 
 /// A case's teaching data; collects the gradients under the names of the expected ones.
@@ -120,9 +128,6 @@ impl Syllabus for Teaching<'_> {
     }
 
     fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> gtn_core::Result<()> {
-        let log = |value: f64| Tensor::new(value, &Device::Cpu);
-        self.push("log_lr", log(adjoint.lr * self.rate("log_lr", step))?);
-        self.push("log_momentum", log(adjoint.momentum * self.rate("log_momentum", step))?);
         let mut targets = adjoint.targets;
         match &self.generator {
             Some((generator, params)) => {
@@ -200,6 +205,11 @@ fn results(case: &Case, tensors: &Tensors, activations: Activations) -> Tensors 
             out.insert(format!("{prefix}/{name}"), t);
         }
     }
+    let rate = |name, of: fn(&Rates) -> f64| {
+        let by_log = done.rates.iter().enumerate().map(|(t, by)| of(by) * teaching.rate(name, t));
+        (format!("grad/{name}"), vector(&by_log.collect::<Vec<_>>()))
+    };
+    out.extend([rate("log_lr", |by| by.lr), rate("log_momentum", |by| by.momentum)]);
     for (name, mut steps) in teaching.gradients {
         steps.reverse();
         out.insert(format!("grad/{name}"), Tensor::stack(&steps, 0).unwrap());
@@ -232,6 +242,17 @@ fn folder() -> (PathBuf, bool) {
 
 #[test]
 fn golden() {
+    matches_every_case(&Device::Cpu);
+}
+
+#[test]
+fn golden_on_cuda() {
+    if let Some(device) = cuda_or_skip() {
+        matches_every_case(&device);
+    }
+}
+
+fn matches_every_case(device: &Device) {
     let (dir, asked_for) = folder();
     if !dir.is_dir() {
         assert!(!asked_for, "GTN_GOLDEN_DIR names {}, which is no folder", dir.display());
@@ -252,7 +273,7 @@ fn golden() {
         let text = std::fs::read_to_string(folder.join("case.toml")).unwrap();
         let case: Case = toml::from_str(&text).unwrap();
         let tensors =
-            candle_core::safetensors::load(folder.join("case.safetensors"), &Device::Cpu).unwrap();
+            candle_core::safetensors::load(folder.join("case.safetensors"), device).unwrap();
         let expected = under(&tensors, "expect/");
         assert!(!expected.is_empty(), "{name} expects nothing");
         for activations in [Activations::Recompute, Activations::KeepWithin { bytes: usize::MAX }] {

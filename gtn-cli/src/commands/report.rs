@@ -2,7 +2,6 @@
 
 use crate::args;
 use crate::config::Config;
-use crate::device::DeviceName;
 use crate::nas::folder::Folder;
 use crate::nas::{correlate, rank, search};
 use crate::output;
@@ -12,6 +11,7 @@ use crate::report::{
 use crate::run_dir::{RunDir, write_whole};
 use crate::trained::Trained;
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use gtn_nas::Journal;
 use std::fs;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub fn run(args: &args::Report) -> Result<()> {
     } else if correlation.is_begun() {
         write_correlation(&correlation)?
     } else {
-        write(&Trained::open(&args.run, args.data.as_deref(), DeviceName::Cpu.open()?)?)?
+        write(&Trained::open(&args.run, args.data.as_deref(), Device::Cpu)?)?
     };
     output::print(&format!("{}\n", page.display()))
 }

@@ -5,8 +5,9 @@
 //! might point into what they write.
 
 use super::parallel::{self, Making};
-use super::{Float, channels_first, channels_last, tensor, vectorize, view};
+use super::{Float, tensor, vectorize, view};
 use crate::Result;
+use crate::layout::{channels_first, channels_last};
 use candle_core::Tensor;
 
 /// Rows that one task works on: a constant, so that sums do not depend on the number of threads.
@@ -206,25 +207,4 @@ fn feature_map<T: Float>(rows: Vec<T>, dims: &[usize]) -> Result<Tensor> {
         }
         _ => tensor(rows, dims),
     }
-}
-
-/// `v (channels)` at every pixel of a feature map, without memory of its own.
-/// [`super::add`] knows such tensors.
-pub(crate) fn everywhere(v: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    let mut shape = vec![1; dims.len()];
-    shape[1] = dims[1];
-    Ok(v.reshape(shape)?.broadcast_as(dims)?)
-}
-
-/// The vector that [`everywhere`] made a feature map of, if it did.
-pub(crate) fn one_for_all(x: &Tensor) -> Result<Option<Tensor>> {
-    let repeats = x.stride().iter().enumerate().all(|(axis, &stride)| (axis == 1) == (stride == 1));
-    if !repeats || x.stride().iter().sum::<usize>() != 1 {
-        return Ok(None);
-    }
-    let mut first = x.clone();
-    for axis in (0..x.dims().len()).filter(|&axis| axis != 1) {
-        first = first.narrow(axis, 0, 1)?;
-    }
-    Ok(Some(first.flatten_all()?))
 }

@@ -2,22 +2,21 @@
 //! same bytes for any number of threads, and the matrix product.
 
 mod columns;
-mod layout;
 pub(crate) mod parallel;
 mod product;
 mod simd;
 
 pub(crate) use columns::{
-    channel_sums, channelwise, channelwise_summed, everywhere, from_rows, sums_by_channel,
+    channel_sums, channelwise, channelwise_summed, from_rows, sums_by_channel,
 };
-pub(crate) use layout::{aligned, channels_first, channels_last, contiguous};
 pub(crate) use product::{Rows, Segment, Strides, inner_products, product, product_into};
 #[cfg(test)]
 pub(crate) use simd::tests::with_every_width;
 pub(crate) use simd::{Lanes, Mask, dispatch};
 
+use crate::layout::{aligned, channels_first, channels_last, one_for_all};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, DType, Device, Storage, StorageRef, Tensor, WithDType};
+use candle_core::{CpuStorage, DType, Storage, StorageRef, Tensor, WithDType};
 use parallel::Making;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -194,7 +193,7 @@ pub(crate) fn inner_product<T: Float>(x: &Tensor, y: &Tensor) -> Result<f64> {
 pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     by_dtype!(x, T => {
         for (dense, repeated) in [(x, y), (y, x)] {
-            if let Some(v) = columns::one_for_all(repeated)? {
+            if let Some(v) = one_for_all(repeated)? {
                 let last = channels_last(dense)?;
                 return channelwise::<T, 1, 1>(
                     dense.dims(),
@@ -243,9 +242,4 @@ pub(crate) fn dot<T: Float>(x: &[T], y: &[T]) -> T {
         *sum += x * y;
     }
     partial.into_iter().sum()
-}
-
-/// A tensor of the floating-point type and device of `like`.
-pub(crate) fn zeros_like(like: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    Ok(Tensor::zeros(shape, like.dtype(), &Device::Cpu)?)
 }

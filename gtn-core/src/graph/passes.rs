@@ -2,8 +2,8 @@
 
 use super::{Graph, Value};
 use crate::Result;
-use crate::cpu;
 use crate::ops::{Forward, Kept, Op};
+use crate::tensors::add;
 use candle_core::Tensor;
 
 /// What a forward pass leaves for the passes after it.
@@ -332,7 +332,7 @@ impl Graph {
             let Some(share) = share else { continue };
             let slot = &mut adjoints[self.index(*value)];
             *slot = Some(match slot.take() {
-                Some(sum) => cpu::add(&sum, &share)?,
+                Some(sum) => add(&sum, &share)?,
                 None => share,
             });
         }

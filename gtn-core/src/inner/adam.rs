@@ -2,11 +2,12 @@
 
 use super::{DECAY, EPSILON, Rates, State, StepAdjoint, StepAt};
 use crate::Result;
-use crate::cpu::{Float, elementwise, inner_product};
+use crate::cpu::{Float, elementwise};
+use crate::tensors::inner_product;
 use candle_core::Tensor;
 
 /// `√(1−β₂ᵗ)/(1−β₁ᵗ)`, and its derivative by β₁.
-fn correction(momentum: f64, step: usize) -> (f64, f64) {
+pub(super) fn correction(momentum: f64, step: usize) -> (f64, f64) {
     let t = (step + 1) as f64;
     let second = (1.0 - DECAY.powf(t)).sqrt();
     let first = 1.0 - momentum.powf(t);
@@ -78,10 +79,11 @@ pub(super) fn adjoint<T: Float>(
         },
     )?;
     let ones = by_size.ones_like()?;
-    let by_size = inner_product::<T>(&by_size, &ones)?;
+    let by_size = inner_product(&by_size, &ones)?;
+    let by_momentum = inner_product(&by_momentum, &ones)?;
     Ok(StepAdjoint {
-        lr: by_size * factor,
-        momentum: inner_product::<T>(&by_momentum, &ones)? + by_size * lr * factor_by_momentum,
+        lr: (&by_size * factor)?,
+        momentum: (by_momentum + (by_size * (lr * factor_by_momentum))?)?,
         gradient,
         state: State(vec![mean, squares]),
     })

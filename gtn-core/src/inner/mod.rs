@@ -2,11 +2,14 @@
 //! derivative of that rule.
 
 mod adam;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod rmsprop;
 mod sgd;
 
 use crate::Result;
 use crate::cpu::by_dtype;
+use crate::device::on_cuda;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -50,10 +53,10 @@ pub(crate) struct StepAdjoint {
     pub(crate) gradient: Tensor,
     /// Of the state before the step.
     pub(crate) state: State,
-    /// Of the learning rate.
-    pub(crate) lr: f64,
-    /// Of the momentum.
-    pub(crate) momentum: f64,
+    /// Of the learning rate: an f64 scalar where the parameters lie.
+    pub(crate) lr: Tensor,
+    /// Of the momentum, likewise.
+    pub(crate) momentum: Tensor,
 }
 
 /// What a step's adjoint is taken at.
@@ -93,6 +96,7 @@ impl InnerOptimizer {
         rates: Rates,
         step: usize,
     ) -> Result<(Tensor, State)> {
+        on_cuda!(params => self.step_on_cuda([params, gradient], state, rates, step));
         by_dtype!(params, T => match self {
             Self::Sgd => sgd::step::<T>(params, state, gradient, rates),
             Self::RmsProp => rmsprop::step::<T>(params, state, gradient, rates),
@@ -107,6 +111,7 @@ impl InnerOptimizer {
         params: &Tensor,
         state: &State,
     ) -> Result<StepAdjoint> {
+        on_cuda!(params => self.adjoint_on_cuda(at, params, state));
         by_dtype!(params, T => match self {
             Self::Sgd => sgd::adjoint::<T>(at, params, state),
             Self::RmsProp => rmsprop::adjoint::<T>(at, params, state),
@@ -124,7 +129,9 @@ impl StepAt<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::cuda_or_skip;
     use crate::ops::check::uniform;
+    use candle_core::Device;
     use proptest::prelude::*;
 
     /// A scalar function of everything that goes into a step.
@@ -180,10 +187,11 @@ mod tests {
             let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * (1.0 + b.abs());
             let by_lr = difference(&|e| value(rule, [&params, &gradient, &s0, &s1],
                 Rates { lr: lr + e, momentum }, step, &weights));
-            prop_assert!(close(ours.lr, by_lr), "lr: {} {by_lr}", ours.lr);
+            let [lr_bar, momentum_bar] = [&ours.lr, &ours.momentum].map(|t| t.to_scalar::<f64>().unwrap());
+            prop_assert!(close(lr_bar, by_lr), "lr: {lr_bar} {by_lr}");
             let by_momentum = difference(&|e| value(rule, [&params, &gradient, &s0, &s1],
                 Rates { lr, momentum: momentum + e }, step, &weights));
-            prop_assert!(close(ours.momentum, by_momentum), "momentum: {} {by_momentum}", ours.momentum);
+            prop_assert!(close(momentum_bar, by_momentum), "momentum: {momentum_bar} {by_momentum}");
 
             let along = draw(8);
             let moved = |t: &Tensor, e: f64| (t + (&along * e).unwrap()).unwrap();
@@ -198,6 +206,53 @@ mod tests {
                 let by_s1 = difference(&|e| value(rule, [&params, &gradient, &s0, &moved(&s1, e)],
                     rates, step, &weights));
                 prop_assert!(close(dot(&ours.state.0[1]), by_s1));
+            }
+        }
+    }
+
+    /// Everything that a step and its adjoint compute of parameters, gradient, two slots of state,
+    /// and the adjoints of parameters and slots.
+    fn everything(
+        rule: InnerOptimizer,
+        inputs: [Tensor; 7],
+        rates: Rates,
+        step: usize,
+    ) -> Vec<Tensor> {
+        let [params, gradient, s0, s1, p_bar, bar0, bar1] = inputs;
+        let slots = rule.start(&params).unwrap().0.len();
+        let state = |all: [Tensor; 2]| State(all.into_iter().take(slots).collect());
+        let before = state([s0, s1]);
+        let (moved, after) = rule.step(&params, &before, &gradient, rates, step).unwrap();
+        let at = StepAt { before: &before, after: &after, gradient: Some(&gradient), rates, step };
+        let found = rule.adjoint(at, &p_bar, &state([bar0, bar1])).unwrap();
+        let mut all = vec![moved, found.gradient, found.lr, found.momentum];
+        all.extend(after.0.into_iter().chain(found.state.0));
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
+        #[test]
+        fn a_cuda_device_takes_the_same_steps(
+            rule in prop::sample::select(vec![
+                InnerOptimizer::Sgd, InnerOptimizer::RmsProp, InnerOptimizer::Adam,
+            ]),
+            n in prop_oneof![1usize..9, 900usize..5000], step in 0usize..5, seed: u64,
+        ) {
+            let Some(device) = cuda_or_skip() else { return Ok(()) };
+            let rates = Rates { lr: 0.3, momentum: 0.4 };
+            // Means of squares are not negative.
+            let inputs: [Tensor; 7] = std::array::from_fn(|i| {
+                let draw = uniform(&[n], seed.wrapping_add(i as u64));
+                if [2, 3].contains(&i) { draw.abs().unwrap() } else { draw }
+            });
+            let placed = inputs.each_ref().map(|t| t.to_device(device).unwrap());
+            let expected = everything(rule, inputs, rates, step);
+            for (found, expected) in everything(rule, placed, rates, step).iter().zip(&expected) {
+                let gap = (found.to_device(&Device::Cpu).unwrap() - expected).unwrap();
+                let gap = gap.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap();
+                prop_assert!(gap < 1e-10 * n as f64, "{gap:e}");
             }
         }
     }

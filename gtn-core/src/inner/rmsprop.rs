@@ -2,7 +2,8 @@
 
 use super::{DECAY, EPSILON, Rates, State, StepAdjoint, StepAt};
 use crate::Result;
-use crate::cpu::{Float, elementwise, inner_product};
+use crate::cpu::{Float, elementwise};
+use crate::tensors::inner_product;
 use candle_core::Tensor;
 
 pub(super) fn step<T: Float>(
@@ -49,8 +50,8 @@ pub(super) fn adjoint<T: Float>(
         },
     )?;
     Ok(StepAdjoint {
-        lr: -inner_product::<T>(params, &at.after.0[1])?,
-        momentum: inner_product::<T>(&v_bar, &at.before.0[1])?,
+        lr: inner_product(params, &at.after.0[1])?.neg()?,
+        momentum: inner_product(&v_bar, &at.before.0[1])?,
         gradient,
         state: State(vec![squares, velocity]),
     })

@@ -2,7 +2,8 @@
 
 use super::{Rates, State, StepAdjoint, StepAt};
 use crate::Result;
-use crate::cpu::{Float, elementwise, inner_product};
+use crate::cpu::{Float, elementwise};
+use crate::tensors::inner_product;
 use candle_core::Tensor;
 
 pub(super) fn step<T: Float>(
@@ -38,8 +39,8 @@ pub(super) fn adjoint<T: Float>(
         },
     )?;
     Ok(StepAdjoint {
-        lr: -inner_product::<T>(params, &at.after.0[0])?,
-        momentum: inner_product::<T>(&gradient, &at.before.0[0])?,
+        lr: inner_product(params, &at.after.0[0])?.neg()?,
+        momentum: inner_product(&gradient, &at.before.0[0])?,
         gradient,
         state: State(vec![before]),
     })

@@ -9,10 +9,10 @@ mod probe;
 pub use layers::{Layer, PerAxis};
 pub use params::{Init, Layout, Params, Slot};
 
-use crate::cpu::{by_dtype, map, zip};
 use crate::data::{Batch, ImageShape};
 use crate::graph::{Graph, Trace, Value};
 use crate::ops::{CrossEntropy, LogSoftmax};
+use crate::tensors::{combined, scaled, zeros_like};
 use crate::{Error, Result};
 use builder::{Leaf, Means, NetworkBuilder};
 use candle_core::{DType, Device, Tensor};
@@ -183,22 +183,14 @@ impl Network {
     /// The running means after a step whose batch had these means.
     pub fn update_running(&self, running: &Params, means: &Params) -> Result<Params> {
         let m = self.norm_momentum;
-        let (old, new) = (running.flat(), means.flat());
-        let flat = by_dtype!(old, T => {
-            let (m, rest) = (m as T, (1.0 - m) as T);
-            zip::<T>(old, new, #[inline(always)] move |old, new| m * old + rest * new)
-        })?;
-        Ok(running.with_flat(flat))
+        Ok(running.with_flat(combined(m, running.flat(), 1.0 - m, means.flat())?))
     }
 
     /// Adjoints of a step's running means: of those before it, and of its batch's.
     pub(crate) fn running_adjoints(&self, after: &Params) -> Result<(Params, Params)> {
         let m = self.norm_momentum;
-        let scaled = |factor: f64| {
-            let flat = by_dtype!(after.flat(), T => map::<T>(after.flat(), #[inline(always)] move |v| factor as T * v))?;
-            Ok::<_, Error>(after.with_flat(flat))
-        };
-        Ok((scaled(m)?, scaled(1.0 - m)?))
+        let share = |factor| Ok::<_, Error>(after.with_flat(scaled(factor, after.flat())?));
+        Ok((share(m)?, share(1.0 - m)?))
     }
 
     /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is
@@ -260,7 +252,7 @@ pub struct Curvature {
 
 /// A network's inputs where the targets are not needed: up to the logits.
 fn without_targets(images: &Tensor) -> Result<[Tensor; 2]> {
-    Ok([images.clone(), Tensor::zeros(0, images.dtype(), images.device())?])
+    Ok([images.clone(), zeros_like(images, &[0])?])
 }
 
 fn param(leaf: Leaf) -> Option<usize> {

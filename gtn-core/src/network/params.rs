@@ -2,6 +2,7 @@
 //! pass over memory whatever the network.
 
 use crate::seed::{Rng, normal, uniform};
+use crate::tensors::{joined, zeros};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
@@ -112,7 +113,7 @@ impl Params {
 
     /// Zeros.
     pub fn zeros(layout: &Arc<Layout>, dtype: DType, device: &Device) -> Result<Self> {
-        Ok(Self { layout: layout.clone(), flat: Tensor::zeros(layout.len(), dtype, device)? })
+        Ok(Self { layout: layout.clone(), flat: zeros(&[layout.len()], dtype, device)? })
     }
 
     /// Draws every parameter as its [`Init`] says.
@@ -152,7 +153,9 @@ impl Params {
                 }
             }
         }
-        let flat = Tensor::from_vec(all, layout.len(), device)?.to_dtype(dtype)?;
+        let flat = Tensor::from_vec(all, layout.len(), &Device::Cpu)?.to_dtype(dtype)?;
+        let flat =
+            if layout.is_empty() { zeros(&[0], dtype, device)? } else { flat.to_device(device)? };
         Ok(Self { layout: layout.clone(), flat })
     }
 
@@ -174,9 +177,13 @@ impl Params {
                     tensor.dims()
                 )));
             }
-            parts.push(tensor.flatten_all()?);
+            parts.push((Some(tensor.flatten_all()?), slot.len()));
         }
-        Ok(Self { layout: layout.clone(), flat: cat(&parts)? })
+        let (dtype, device) = match parts.first() {
+            Some((Some(first), _)) => (first.dtype(), first.device().clone()),
+            _ => (DType::F32, Device::Cpu),
+        };
+        Ok(Self { layout: layout.clone(), flat: joined(&parts, dtype, &device)? })
     }
 
     /// Gathers one tensor for each parameter, in order; `None` stands for zeros.
@@ -186,16 +193,10 @@ impl Params {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        let parts = layout
-            .slots
-            .iter()
-            .zip(parts)
-            .map(|(slot, part)| match part {
-                Some(part) => Ok(part.flatten_all()?),
-                None => Ok(Tensor::zeros(slot.len(), dtype, device)?),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let flat = if parts.is_empty() { Tensor::zeros(0, dtype, device)? } else { cat(&parts)? };
+        let parts = layout.slots.iter().zip(parts).map(|(slot, part)| {
+            Ok((part.as_ref().map(Tensor::flatten_all).transpose()?, slot.len()))
+        });
+        let flat = joined(&parts.collect::<Result<Vec<_>>>()?, dtype, device)?;
         Ok(Self { layout: layout.clone(), flat })
     }
 
@@ -236,8 +237,4 @@ impl Params {
     fn view(&self, slot: &Slot) -> Result<Tensor> {
         Ok(self.flat.narrow(0, slot.offset, slot.len())?.reshape(slot.shape.as_slice())?)
     }
-}
-
-fn cat(parts: &[Tensor]) -> Result<Tensor> {
-    Ok(Tensor::cat(parts, 0)?)
 }

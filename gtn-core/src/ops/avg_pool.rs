@@ -3,7 +3,9 @@
 use super::window::{Axis, Padding, Window, seen_by};
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
 use crate::Result;
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, from_rows, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
 use candle_core::Tensor;
 
 /// Average-pooling of `(batch, channels, height, width)`: the mean of those pixels of each window
@@ -79,6 +81,12 @@ impl Op for AvgPool {
 
 fn mean<T: Float>(pool: &AvgPool, x: &Tensor) -> Result<Tensor> {
     let [batch, c, height, width] = nchw("avg_pool", x.dims())?;
+    on_cuda!(x => {
+        let sizes = pool.window().sizes([batch, c, height, width])?;
+        let [_, _, _, out_h, out_w, ..] = sizes;
+        let x = channels_last(x)?;
+        super::cuda::feature_map("avg_pool", [Some(&x)], &[batch, c, out_h, out_w], sizes)
+    });
     let [down, across] = pool.axes(height, width)?;
     let (down, across) = (&down[..], &across[..]);
     let (out_h, out_w) = (down.len(), across.len());
@@ -108,6 +116,10 @@ fn mean<T: Float>(pool: &AvgPool, x: &Tensor) -> Result<Tensor> {
 /// The transpose of [`mean`].
 fn spread<T: Float>(pool: &AvgPool, gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let [_, c, height, width] = nchw("avg_pool", dims)?;
+    on_cuda!(gy => {
+        let sizes = pool.window().sizes(nchw("avg_pool", dims)?)?;
+        super::cuda::feature_map("avg_pool_adjoint", [Some(&channels_last(gy)?)], dims, sizes)
+    });
     let [down, across] = pool.axes(height, width)?;
     let (out_h, out_w) = (down.len(), across.len());
     let [rows, columns] = [seen_by(&down, height), seen_by(&across, width)];

@@ -2,6 +2,9 @@
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
 use crate::cpu::{self, by_dtype, channel_sums};
+use crate::device::on_cuda;
+use crate::layout::everywhere;
+use crate::tensors::{add, zeros_like};
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -29,11 +32,14 @@ impl Op for Bias {
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         let (x, bias) = (args[0], args[1]);
-        Ok(Forward::plain(cpu::add(x, &cpu::everywhere(bias, x.dims())?)?))
+        Ok(Forward::plain(add(x, &everywhere(bias, x.dims())?)?))
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let bias = || by_dtype!(gy, T => cpu::tensor(channel_sums::<T>(gy)?, kept.dims(1)));
+        let bias = || {
+            on_cuda!(gy => crate::cuda::channel_sums(gy, 1.0));
+            by_dtype!(gy, T => cpu::tensor(channel_sums::<T>(gy)?, kept.dims(1)))
+        };
         Ok(vec![wants[0].then(|| gy.clone()), wants[1].then(bias).transpose()?])
     }
 
@@ -42,7 +48,7 @@ impl Op for Bias {
             [dx, None] => Ok(dx.cloned()),
             [Some(dx), Some(db)] => Ok(Some(self.forward(&[dx, db])?.y)),
             [_, Some(db)] => {
-                let zero = cpu::zeros_like(db, kept.dims(0))?;
+                let zero = zeros_like(db, kept.dims(0))?;
                 Ok(Some(self.forward(&[&zero, db])?.y))
             }
             _ => Ok(None),

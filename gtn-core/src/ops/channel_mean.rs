@@ -2,7 +2,10 @@
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
 use crate::Result;
-use crate::cpu::{self, Float, by_dtype, channel_sums, everywhere, map};
+use crate::cpu::{self, Float, by_dtype, channel_sums};
+use crate::device::on_cuda;
+use crate::layout::everywhere;
+use crate::tensors::scaled;
 use candle_core::Tensor;
 
 /// The mean of `x (batch, channels, …)` over the batch and all positions: `(channels)`.
@@ -34,7 +37,7 @@ impl Op for ChannelMean {
         if !wants[0] {
             return Ok(vec![None]);
         }
-        Ok(vec![Some(by_dtype!(gy, T => spread::<T>(gy, kept.dims(0)))?)])
+        Ok(vec![Some(spread(gy, kept.dims(0))?)])
     }
 
     fn tangent(&self, _kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
@@ -55,6 +58,7 @@ impl Op for ChannelMean {
 
 fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
     let [batch, c, area] = channels("channel_mean", x.dims())?;
+    on_cuda!(x => crate::cuda::channel_sums(x, 1.0 / (batch * area) as f64));
     let scale = T::one() / T::from_f64((batch * area) as f64);
     let mut total = channel_sums::<T>(x)?;
     total.iter_mut().for_each(|v| *v *= scale);
@@ -62,10 +66,9 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The transpose of [`mean`].
-fn spread<T: Float>(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
+fn spread(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let [batch, _, area] = channels("channel_mean", dims)?;
-    let scale = T::one() / T::from_f64((batch * area) as f64);
-    everywhere(&map::<T>(gy, |v| v * scale)?, dims)
+    everywhere(&scaled(1.0 / (batch * area) as f64, gy)?, dims)
 }
 
 #[cfg(test)]

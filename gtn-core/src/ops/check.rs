@@ -1,7 +1,9 @@
 //! Checks of an operation's four functions against each other by central
-//! differences in f64.
+//! differences in f64, and of a CUDA device, where there is one, against the CPU.
 
 use super::{Kept, Op};
+use crate::device::cuda_or_skip;
+use crate::layout::{channels_first, channels_last};
 use candle_core::{DType, Device, Tensor};
 use proptest::test_runner::TestCaseError;
 use rand::{RngExt, SeedableRng};
@@ -67,6 +69,15 @@ fn difference(plus: &Tensor, minus: &Tensor) -> Tensor {
 }
 
 fn close(what: &str, ours: Option<&Tensor>, expected: &Tensor) -> Result<(), TestCaseError> {
+    within(TOLERANCE, what, ours, expected)
+}
+
+fn within(
+    tolerance: f64,
+    what: &str,
+    ours: Option<&Tensor>,
+    expected: &Tensor,
+) -> Result<(), TestCaseError> {
     let zero = expected.zeros_like().unwrap();
     let ours = ours.unwrap_or(&zero);
     if ours.dims() != expected.dims() {
@@ -76,13 +87,71 @@ fn close(what: &str, ours: Option<&Tensor>, expected: &Tensor) -> Result<(), Tes
             expected.dims()
         )));
     }
-    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let flat = |t: &Tensor| {
+        let t = t.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+        t.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+    };
     let (ours, expected) = (flat(ours), flat(expected));
     let scale = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
     for (i, (a, b)) in ours.iter().zip(&expected).enumerate() {
         let error = (a - b).abs();
-        if error.is_nan() || error > TOLERANCE * scale {
+        if error.is_nan() || error > tolerance * scale {
             return Err(TestCaseError::fail(format!("{what}: element {i} is {a}, expected {b}")));
+        }
+    }
+    Ok(())
+}
+
+/// Everything that an operation computes: in a CUDA device's order of memory if asked for.
+fn everything(
+    op: &dyn Op,
+    case: &Case,
+    to: &Device,
+    dtype: DType,
+    last: bool,
+) -> Vec<Option<Tensor>> {
+    let place = |t: &Tensor| {
+        let t = t.to_dtype(dtype).unwrap().to_device(to).unwrap();
+        if last { channels_first(channels_last(&t).unwrap()).unwrap() } else { t }
+    };
+    let args: Vec<Tensor> = case.args.iter().map(place).collect();
+    let (y, kept) = run(op, &args);
+    let draw = |like: &Tensor, i: u64| place(&uniform(like.dims(), case.seed.wrapping_add(i)));
+    let along: Vec<Tensor> = (100..).zip(&args).map(|(i, arg)| draw(arg, i)).collect();
+    let (gy, dgy) = (draw(&y, 200), draw(&y, 300));
+    let every = vec![true; args.len()];
+    let mut all = op.backward(&kept, &gy, &every).unwrap();
+    let mut moves = vec![along.iter().map(Some).collect::<Vec<_>>()];
+    for i in 0..args.len() {
+        let mut one = vec![None; args.len()];
+        one[i] = Some(&along[i]);
+        moves.push(one);
+    }
+    for along in &moves {
+        all.push(op.tangent(&kept, along).unwrap());
+        for dgy in [Some(&dgy), None] {
+            all.extend(op.backward_tangent(&kept, along, &gy, dgy, &every).unwrap());
+        }
+    }
+    all.push(Some(y));
+    all
+}
+
+/// Checks that a CUDA device, where there is one, computes what the CPU does.
+fn check_on_cuda(op: &dyn Op, case: &Case) -> Result<(), TestCaseError> {
+    let Some(device) = cuda_or_skip() else { return Ok(()) };
+    for (dtype, tolerance) in [(DType::F64, 1e-9), (DType::F32, 1e-4)] {
+        let expected = everything(op, case, &Device::Cpu, dtype, false);
+        let found = everything(op, case, device, dtype, case.seed % 2 == 1);
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let what = format!("{} on CUDA in {dtype:?}, result {i}", op.name());
+            match (found, expected) {
+                (Some(found), None) => {
+                    within(tolerance, &what, Some(found), &found.zeros_like().unwrap())?;
+                }
+                (found, Some(expected)) => within(tolerance, &what, found.as_ref(), expected)?,
+                (None, None) => {}
+            }
         }
     }
     Ok(())
@@ -90,6 +159,7 @@ fn close(what: &str, ours: Option<&Tensor>, expected: &Tensor) -> Result<(), Tes
 
 /// Checks first derivative, tangent, and derivative of the tangent.
 pub(crate) fn check(op: &dyn Op, case: Case) -> Result<(), TestCaseError> {
+    check_on_cuda(op, &case)?;
     let Case { args, seed } = case;
     let n = args.len();
     let (y, kept) = run(op, &args);

@@ -1,7 +1,9 @@
 //! Where branches meet: their channels, side by side.
 
 use super::{Forward, Keep, Kept, Op, linear_backward_tangent};
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, from_rows, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -84,6 +86,9 @@ impl Op for Concat {
 fn join<T: Float>(parts: &[Option<&Tensor>], dims: &[&[usize]], shape: &[usize]) -> Result<Tensor> {
     let last = parts.iter().map(|part| part.map(channels_last).transpose());
     let last = last.collect::<Result<Vec<_>>>()?;
+    if let Some(some) = last.iter().flatten().next() {
+        on_cuda!(some => join_on_cuda(some, &last, dims, shape));
+    }
     let views = last.iter().map(|part| part.as_ref().map(view::<T>).transpose());
     let views = views.collect::<Result<Vec<_>>>()?;
     let parts: Vec<(Option<&[T]>, usize)> =
@@ -103,11 +108,50 @@ fn join<T: Float>(parts: &[Option<&Tensor>], dims: &[&[usize]], shape: &[usize])
 fn cut<T: Float>(y: &Tensor, first: usize, dims: &[usize]) -> Result<Tensor> {
     let all = y.dims()[1];
     let y = channels_last(y)?;
+    on_cuda!(y => {
+        let out = super::cuda::empty_map(&y, dims)?;
+        copy_columns(&out, Some(&y), dims[1], [all, first], [dims[1], 0])?;
+        crate::layout::channels_first(out)
+    });
     let y = view::<T>(&y)?;
     let y = &*y;
     from_rows::<T>(dims, |pixel, row| {
         row.copy_from_slice(&y[pixel * all + first..][..row.len()]);
     })
+}
+
+/// [`join`], a launch for each part; `like` is one of them.
+#[cfg(feature = "cuda")]
+fn join_on_cuda(
+    like: &Tensor,
+    parts: &[Option<Tensor>],
+    dims: &[&[usize]],
+    shape: &[usize],
+) -> Result<Tensor> {
+    let out = super::cuda::empty_map(like, shape)?;
+    let mut first = 0;
+    for (part, dims) in parts.iter().zip(dims) {
+        copy_columns(&out, part.as_ref(), dims[1], [dims[1], 0], [shape[1], first])?;
+        first += dims[1];
+    }
+    crate::layout::channels_first(out)
+}
+
+/// Copies `width` channels of each pixel, or zeros from nowhere. Of both feature maps: how many
+/// channels they have, and which is the first.
+#[cfg(feature = "cuda")]
+fn copy_columns(
+    to: &Tensor,
+    from: Option<&Tensor>,
+    width: usize,
+    [columns, first]: [usize; 2],
+    [all, at]: [usize; 2],
+) -> Result<()> {
+    crate::cuda::Launch::each("copy_columns", to, to.elem_count() / all * width)?
+        .optional([from])?
+        .tensors([to])?
+        .ints([width, columns, first, all, at])?
+        .run()
 }
 
 #[cfg(test)]

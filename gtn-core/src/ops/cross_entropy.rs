@@ -1,9 +1,11 @@
 //! Cross-entropy with soft labels.
 
+use super::conv2d::product_rule;
 use super::{Forward, Keep, Kept, Op, arity};
-use crate::cpu::{self, Float, by_dtype, dot, map, view};
+use crate::cpu::{self, by_dtype, dot, map, view, zip};
+use crate::device::on_cuda;
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Tensor, WithDType};
 
 /// `−Σ target·log p / batch`, a scalar, for log-probabilities `(batch, classes)`
 /// and targets `(batch, classes)`; differentiable in both.
@@ -30,25 +32,18 @@ impl Op for CrossEntropy {
     }
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
-        let (log_p, target) = (args[0], args[1]);
-        by_dtype!(log_p, T => Ok(Forward::plain(inner::<T>(log_p, target)?)))
+        Ok(Forward::plain(loss(&[(args[0], args[1])])?))
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let (log_p, target) = (kept.arg(0), kept.arg(1));
-        by_dtype!(gy, T => Ok(vec![
-            wants[0].then(|| scaled::<T>(target, gy)).transpose()?,
-            wants[1].then(|| scaled::<T>(log_p, gy)).transpose()?,
-        ]))
+        // The adjoint of one argument is the other, scaled.
+        let of = |other: usize| share(&[(kept.arg(other), gy)]);
+        Ok(vec![wants[0].then(|| of(1)).transpose()?, wants[1].then(|| of(0)).transpose()?])
     }
 
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
-        let (log_p, target) = (kept.arg(0), kept.arg(1));
-        by_dtype!(log_p, T => {
-            let one = dargs[0].map(|d| inner::<T>(d, target)).transpose()?;
-            let other = dargs[1].map(|d| inner::<T>(log_p, d)).transpose()?;
-            sum_of(one, other)
-        })
+        let terms = product_rule((kept.arg(0), kept.arg(1)), (dargs[0], dargs[1]));
+        (!terms.is_empty()).then(|| loss(&terms)).transpose()
     }
 
     fn backward_tangent(
@@ -59,44 +54,69 @@ impl Op for CrossEntropy {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        by_dtype!(gy, T => {
-            // The adjoint of one argument is the other, scaled.
-            let of = |other: usize| {
-                let fixed = dgy.map(|dgy| scaled::<T>(kept.arg(other), dgy)).transpose()?;
-                let moving = dargs[other].map(|d| scaled::<T>(d, gy)).transpose()?;
-                sum_of(fixed, moving)
-            };
-            Ok(vec![
-                if wants[0] { of(1)? } else { None },
-                if wants[1] { of(0)? } else { None },
-            ])
-        })
+        let of = |wanted: bool, other: usize| {
+            let mut terms = product_rule((kept.arg(other), gy), (dargs[other], dgy));
+            // As in the sum: what stands still first.
+            terms.reverse();
+            (wanted && !terms.is_empty()).then(|| share(&terms)).transpose()
+        };
+        Ok(vec![of(wants[0], 1)?, of(wants[1], 0)?])
     }
 }
 
-fn batch<T: Float>(x: &Tensor) -> T {
-    T::from_f64(x.dims()[0] as f64)
+/// `−Σ ⟨a,b⟩/batch` over one pair `(a, b)` or two.
+fn loss(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let (first, batch) = (pairs[0].0, pairs[0].0.dims()[0]);
+    on_cuda!(first => launched("cross_entropy", first.elem_count(), pairs, &[]));
+    by_dtype!(first, T => {
+        let mut sum: T = 0.0;
+        for (a, b) in pairs {
+            sum += -dot(&view::<T>(a)?, &view::<T>(b)?) / T::from_f64(batch as f64);
+        }
+        cpu::tensor(vec![sum], &[])
+    })
 }
 
-fn inner<T: Float>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let value = -dot(&view::<T>(a)?, &view::<T>(b)?) / batch::<T>(a);
-    cpu::tensor(vec![value], &[])
+/// `−Σ s·x/batch` over one pair `(x, s)` of a matrix and a scalar, or two.
+fn share(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let (first, batch) = (pairs[0].0, pairs[0].0.dims()[0]);
+    on_cuda!(first => launched("cross_entropy_adjoint", first.elem_count(), pairs, first.dims()));
+    by_dtype!(first, T => {
+        let factor = |s: &Tensor| Ok::<T, Error>(-view::<T>(s)?[0] / T::from_f64(batch as f64));
+        let f = factor(pairs[0].1)?;
+        match pairs.get(1) {
+            None => map::<T>(first, #[inline(always)] move |x| f * x),
+            Some((second, s)) => {
+                let g = factor(s)?;
+                zip::<T>(first, second, #[inline(always)] move |x, z| f * x + g * z)
+            }
+        }
+    })
 }
 
-fn scaled<T: Float>(x: &Tensor, by: &Tensor) -> Result<Tensor> {
-    let factor = -view::<T>(by)?[0] / batch::<T>(x);
-    map::<T>(
-        x,
-        #[inline(always)]
-        move |v| factor * v,
-    )
-}
-
-fn sum_of(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>> {
-    match (a, b) {
-        (Some(a), Some(b)) => Ok(Some(cpu::add(&a, &b)?)),
-        (a, b) => Ok(a.or(b)),
-    }
+/// What a kernel of a CUDA device makes of one pair or two: a tensor of this shape.
+#[cfg(feature = "cuda")]
+fn launched(
+    kernel: &'static str,
+    n: usize,
+    pairs: &[(&Tensor, &Tensor)],
+    shape: &[usize],
+) -> Result<Tensor> {
+    use crate::cuda::{Launch, empty};
+    let ((a, b), second) = (pairs[0], pairs.get(1));
+    let out = empty(a, shape)?;
+    // A scalar is the work of one block.
+    let launch = match shape {
+        [] => Launch::blocks(kernel, a, 1, n),
+        _ => Launch::each(kernel, a, n),
+    };
+    launch?
+        .tensors([a, b])?
+        .optional([second.map(|pair| pair.0), second.map(|pair| pair.1)])?
+        .tensors([&out])?
+        .int(a.dims()[0])?
+        .run()?;
+    Ok(out)
 }
 
 #[cfg(test)]

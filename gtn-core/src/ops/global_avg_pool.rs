@@ -2,7 +2,9 @@
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
 use crate::Result;
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, from_rows, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
 use candle_core::Tensor;
 
 /// The mean of `x (batch, channels, …)` over all positions: `(batch, channels)`.
@@ -53,6 +55,9 @@ impl Op for GlobalAvgPool {
 
 fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
     let [batch, c, area] = channels("global_avg_pool", x.dims())?;
+    on_cuda!(x => super::cuda::feature_map(
+        "global_avg_pool", [Some(&channels_last(x)?)], &[batch, c], [area, c],
+    ));
     let scale = T::one() / T::from_f64(area as f64);
     let x = channels_last(x)?;
     let x = view::<T>(&x)?;
@@ -74,6 +79,7 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
 /// The transpose of [`mean`].
 fn spread<T: Float>(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let [_, c, area] = channels("global_avg_pool", dims)?;
+    on_cuda!(gy => super::cuda::feature_map("global_avg_pool_adjoint", [Some(gy)], dims, [area, c]));
     let scale = T::one() / T::from_f64(area as f64);
     let gy = view::<T>(gy)?;
     let gy = &*gy;

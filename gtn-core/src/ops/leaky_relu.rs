@@ -3,6 +3,9 @@
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent};
 use crate::Result;
 use crate::cpu::{by_dtype, map, zip};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::device::on_cuda;
 use candle_core::{Tensor, WithDType};
 
 /// `x` where it is positive, `slope·x` elsewhere.
@@ -27,6 +30,10 @@ impl Op for LeakyRelu {
     }
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        on_cuda!(args[0] => {
+            let [y] = cuda::elementwise("leaky_relu", [args[0]], &[self.slope])?;
+            Ok(Forward::plain(y))
+        });
         by_dtype!(args[0], T => {
             let slope = T::from_f64(self.slope);
             Ok(Forward::plain(map::<T>(args[0], #[inline(always)] move |x| if x > 0.0 { x } else { slope * x })?))
@@ -56,6 +63,10 @@ impl Op for LeakyRelu {
 impl LeakyRelu {
     /// `v` times the slope at the input.
     fn scale(&self, kept: &Kept, v: &Tensor) -> Result<Tensor> {
+        on_cuda!(v => {
+            let [y] = cuda::elementwise("leaky_relu_slope", [kept.output(), v], &[self.slope])?;
+            Ok(y)
+        });
         by_dtype!(v, T => {
             let slope = T::from_f64(self.slope);
             zip::<T>(kept.output(), v, #[inline(always)] move |y, v| if y > 0.0 { v } else { slope * v })

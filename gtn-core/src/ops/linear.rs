@@ -5,6 +5,9 @@ use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{
     self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product, view,
 };
+#[cfg(feature = "cuda")]
+use crate::cuda::{self, Factor};
+use crate::device::on_cuda;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -100,6 +103,9 @@ fn views<'a, T: Lanes>(terms: &[(&'a Tensor, &'a Tensor)]) -> Result<Vec<[View<'
 fn outputs<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (batch, inner) = terms[0].0.dims2()?;
     let columns = terms[0].1.dim(0)?;
+    on_cuda!(terms[0].0 => multiplied([batch, columns, inner], terms, |x, w| {
+        (Factor::rows(x), Factor::columns(w))
+    }));
     let views = views::<T>(terms)?;
     by_rows((batch, columns), |first, out| {
         let rows = out.len() / columns;
@@ -118,6 +124,9 @@ fn outputs<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
 fn input_gradient<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (batch, inner) = terms[0].0.dims2()?;
     let columns = terms[0].1.dim(1)?;
+    on_cuda!(terms[0].0 => multiplied([batch, columns, inner], terms, |gy, w| {
+        (Factor::rows(gy), Factor::rows(w))
+    }));
     let views = views::<T>(terms)?;
     let strides = Strides { a_row: inner, a_inner: 1, b_inner: columns, out_row: columns };
     by_rows((batch, columns), |first, out| {
@@ -134,6 +143,9 @@ fn input_gradient<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
 fn weight_gradient<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (batch, columns) = terms[0].0.dims2()?;
     let rows = terms[0].1.dim(1)?;
+    on_cuda!(terms[0].0 => multiplied([rows, columns, batch], terms, |x, gy| {
+        (Factor::columns(gy), Factor::rows(x))
+    }));
     let views = views::<T>(terms)?;
     let strides = Strides { a_row: 1, a_inner: rows, b_inner: columns, out_row: columns };
     by_rows((rows, columns), |first, out| {
@@ -142,6 +154,19 @@ fn weight_gradient<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         let size = (out.len() / columns, columns);
         product(size, strides, &segments, out, false);
     })
+}
+
+/// The product of this size (rows, columns, inner index), summed over the pairs' factors.
+#[cfg(feature = "cuda")]
+fn multiplied(
+    size: [usize; 3],
+    terms: &[(&Tensor, &Tensor)],
+    factors: for<'a> fn(&'a Tensor, &'a Tensor) -> (Factor<'a>, Factor<'a>),
+) -> Result<Tensor> {
+    let out = cuda::empty(terms[0].0, &size[..2])?;
+    let factors: Vec<_> = terms.iter().map(|(a, b)| factors(a, b)).collect();
+    cuda::product(size, &factors, &out)?;
+    Ok(out)
 }
 
 #[cfg(test)]

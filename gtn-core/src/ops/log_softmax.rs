@@ -2,6 +2,10 @@
 
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{self, Float, by_dtype, view};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::device::on_cuda;
+use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -29,6 +33,9 @@ impl Op for LogSoftmax {
     }
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        on_cuda!(args[0] => {
+            Ok(Forward::plain(by_row("log_softmax", &[Some(args[0])])?))
+        });
         Ok(Forward::plain(by_dtype!(args[0], T => rows::<T, _>([args[0]], |[x], y| {
             let max = x.iter().copied().fold(num_traits::Float::neg_infinity(), |a, b| if b > a { b } else { a });
             let sum: T = x.iter().map(|&v| num_traits::Float::exp(v - max)).sum();
@@ -44,6 +51,9 @@ impl Op for LogSoftmax {
         if !wants[0] {
             return Ok(vec![None]);
         }
+        on_cuda!(gy => {
+            Ok(vec![Some(by_row("log_softmax_adjoint", &[Some(kept.output()), Some(gy)])?)])
+        });
         Ok(vec![Some(by_dtype!(gy, T => rows::<T, _>([kept.output(), gy], |[y, gy], gx| {
             let sum: T = gy.iter().copied().sum();
             for (gx, (&y, &gy)) in gx.iter_mut().zip(y.iter().zip(gy)) {
@@ -55,6 +65,9 @@ impl Op for LogSoftmax {
     /// `ẏ = ẋ − ⟨p,ẋ⟩`.
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
         let Some(dx) = dargs[0] else { return Ok(None) };
+        on_cuda!(dx => {
+            by_row("log_softmax_tangent", &[Some(kept.output()), Some(dx)]).map(Some)
+        });
         by_dtype!(dx, T => rows::<T, _>([kept.output(), dx], |[y, dx], dy| {
             let mean = expectation(y, dx);
             for (dy, &dx) in dy.iter_mut().zip(dx) {
@@ -76,7 +89,11 @@ impl Op for LogSoftmax {
         if !wants[0] {
             return Ok(vec![None]);
         }
-        let zero = cpu::zeros_like(gy, gy.dims())?;
+        on_cuda!(gy => {
+            let args = [Some(kept.output()), dargs[0], Some(gy), dgy];
+            Ok(vec![Some(by_row("log_softmax_adjoint_tangent", &args)?)])
+        });
+        let zero = zeros_like(gy, gy.dims())?;
         let (dx, dgy) = (dargs[0].unwrap_or(&zero), dgy.unwrap_or(&zero));
         Ok(vec![Some(by_dtype!(gy, T => {
             rows::<T, _>([kept.output(), dx, gy, dgy], |[y, dx, gy, dgy], out| {
@@ -109,6 +126,20 @@ fn rows<T: Float, const N: usize>(
         f(std::array::from_fn(|i| &views[i][n * classes..(n + 1) * classes]), out);
     }
     cpu::tensor(out, &[batch, classes])
+}
+
+/// What a kernel of a CUDA device makes of the rows of tensors of one shape; the first is there.
+#[cfg(feature = "cuda")]
+fn by_row(kernel: &'static str, tensors: &[Option<&Tensor>]) -> Result<Tensor> {
+    let like = tensors[0].expect("the first is there");
+    let (batch, classes) = like.dims2()?;
+    let out = cuda::empty(like, &[batch, classes])?;
+    cuda::Launch::each(kernel, like, batch)?
+        .optional(tensors.iter().copied())?
+        .tensors([&out])?
+        .int(classes)?
+        .run()?;
+    Ok(out)
 }
 
 #[cfg(test)]

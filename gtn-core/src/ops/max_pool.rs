@@ -2,8 +2,12 @@
 
 use super::window::{Padding, Window};
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
-use crate::cpu::{self, Float, by_dtype, channels_first, channels_last, parallel, vectorize, view};
+use crate::cpu::{self, Float, by_dtype, parallel, vectorize, view};
+use crate::device::on_cuda;
+use crate::layout::{channels_first, channels_last};
 use crate::{Error, Result};
+#[cfg(feature = "cuda")]
+use candle_core::DType;
 use candle_core::Tensor;
 
 /// Max-pooling of `(batch, channels, height, width)`. Windows may overlap;
@@ -107,6 +111,17 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
     let [batch, c, height, width] = nchw("max_pool", x.dims())?;
     let (out_h, out_w) = (pool.output(height)?, pool.output(width)?);
     let x = channels_last(x)?;
+    on_cuda!(x => {
+        let shape = [batch, out_h, out_w, c];
+        let y = crate::cuda::empty(&x, &shape)?;
+        let winner = crate::cuda::empty_of(DType::U8, &x, &shape)?;
+        crate::cuda::Launch::each("max_pool", &x, y.elem_count())?
+            .tensors([&x, &y])?
+            .tensor(&winner, DType::U8)?
+            .ints(pool.window()?.sizes([batch, c, height, width])?)?
+            .run()?;
+        Ok(Forward { y: channels_first(y)?, aux: vec![winner] })
+    });
     let x = view::<T>(&x)?;
     let windows = pool.windows((height, width))?;
     let x = &*x;
@@ -158,6 +173,7 @@ fn add_winners<T: Float>(sum: &mut [T], winner: &[u8], x: &[T], place: u8) {
 fn gather<T: Float>(pool: &MaxPool, winner: &Tensor, x: &Tensor) -> Result<Tensor> {
     let [_, c, height, width] = nchw("max_pool", x.dims())?;
     let [_, out_h, out_w, _] = nchw("max_pool", winner.dims())?;
+    on_cuda!(x => moved(pool, "max_pool_tangent", x, winner, x.dims(), winner.dims()));
     let windows = pool.windows((height, width))?;
     let x = channels_last(x)?;
     let (x, winner_view) = (view::<T>(&x)?, view::<u8>(winner)?);
@@ -189,6 +205,10 @@ fn scatter<T: Float>(
 ) -> Result<Tensor> {
     let [batch, c, height, width] = nchw("max_pool", dims)?;
     let [_, out_h, out_w, _] = nchw("max_pool", winner.dims())?;
+    on_cuda!(gy => {
+        let shape = [batch, height, width, c];
+        moved(pool, "max_pool_adjoint", gy, winner, dims, &shape)
+    });
     let windows = pool.windows((height, width))?;
     let gy = channels_last(gy)?;
     let (gy, winner) = (view::<T>(&gy)?, view::<u8>(winner)?);
@@ -209,6 +229,28 @@ fn scatter<T: Float>(
         );
     });
     channels_first(cpu::tensor(gx, &[batch, height, width, c])?)
+}
+
+/// What a kernel of a CUDA device makes of a feature map and the winners among images of shape `dims`: a
+/// feature map of this shape, channels last.
+#[cfg(feature = "cuda")]
+fn moved(
+    pool: &MaxPool,
+    kernel: &'static str,
+    map: &Tensor,
+    winner: &Tensor,
+    dims: &[usize],
+    shape: &[usize],
+) -> Result<Tensor> {
+    let map = channels_last(map)?;
+    let out = crate::cuda::empty(&map, shape)?;
+    crate::cuda::Launch::each(kernel, &map, out.elem_count())?
+        .tensors([&map])?
+        .tensor(winner, DType::U8)?
+        .tensors([&out])?
+        .ints(pool.window()?.sizes(nchw("max_pool", dims)?)?)?
+        .run()?;
+    channels_first(out)
 }
 
 #[cfg(test)]

@@ -2,9 +2,14 @@
 //! with the leaky rectifier that follows it.
 
 use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
-use crate::cpu::{
-    self, Float, by_dtype, channels_last, channelwise, channelwise_summed, view, zip,
-};
+use crate::cpu::{self, Float, by_dtype, channelwise, channelwise_summed, view, zip};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::device::on_cuda;
+#[cfg(feature = "cuda")]
+use crate::layout::channels_first;
+use crate::layout::channels_last;
+use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::{Tensor, WithDType};
 
@@ -44,6 +49,7 @@ impl Op for MeanNorm {
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         let (x, mean, bias) = (args[0], args[1], args[2]);
+        on_cuda!(x => Ok(Forward::plain(self.forward_on_cuda(x, mean, bias)?)));
         by_dtype!(x, T => {
             let slope = T::from_f64(self.slope);
             let offset = zip::<T>(bias, mean, |b, m| b - m)?;
@@ -60,6 +66,10 @@ impl Op for MeanNorm {
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        on_cuda!(gy => {
+            let (gz, [sums, opposites]) = self.adjoint_on_cuda(kept, gy)?;
+            Ok(vec![wants[0].then_some(gz), wants[1].then_some(opposites), wants[2].then_some(sums)])
+        });
         by_dtype!(gy, T => {
             let (gz, sums) = self.before_rectifier::<T>(kept, gy)?;
             let negative = sums.iter().map(|&s| -s).collect::<Vec<T>>();
@@ -73,9 +83,10 @@ impl Op for MeanNorm {
 
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
         let Some(like) = dargs.iter().flatten().next() else { return Ok(None) };
+        on_cuda!(like => self.tangent_on_cuda(kept, dargs).map(Some));
         let channel = |i: usize| match dargs[i] {
             Some(t) => Ok(t.clone()),
-            None => cpu::zeros_like(like, kept.dims(i)),
+            None => zeros_like(like, kept.dims(i)),
         };
         let (dmean, dbias) = (channel(1)?, channel(2)?);
         by_dtype!(like, T => {
@@ -129,6 +140,46 @@ impl MeanNorm {
             #[inline(always)]
             move |[y, gy], []| rectified(slope, y, gy),
         )
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl MeanNorm {
+    fn forward_on_cuda(&self, x: &Tensor, mean: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let x = channels_last(x)?;
+        let y = cuda::empty(&x, x.dims())?;
+        cuda::Launch::each("mean_norm", &x, x.elem_count())?
+            .tensors([&x, mean, bias, &y])?
+            .int(bias.elem_count())?
+            .reals([self.slope])
+            .run()?;
+        channels_first(y)
+    }
+
+    fn tangent_on_cuda(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Tensor> {
+        let y = channels_last(kept.output())?;
+        let dx = dargs[0].map(channels_last).transpose()?;
+        let dy = cuda::empty(&y, y.dims())?;
+        cuda::Launch::each("mean_norm_tangent", &y, y.elem_count())?
+            .tensors([&y])?
+            .optional([dx.as_ref(), dargs[1], dargs[2]])?
+            .tensors([&dy])?
+            .int(kept.dims(0)[1])?
+            .reals([self.slope])
+            .run()?;
+        channels_first(dy)
+    }
+
+    /// The adjoint of what goes into the rectifier, its sum by channel, and the opposite of that.
+    fn adjoint_on_cuda(&self, kept: &Kept, gy: &Tensor) -> Result<(Tensor, [Tensor; 2])> {
+        let (y, gy) = (channels_last(kept.output())?, channels_last(gy)?);
+        let (gz, channels) = (cuda::empty(&y, y.dims())?, kept.dims(0)[1]);
+        let size = [y.elem_count() / channels, channels, 1, 1];
+        let sums = cuda::Sums::new("mean_norm_adjoint", &y, size, |launch, partial, parts| {
+            let launch = launch.tensors([&y, &gy, &gz, partial])?;
+            Ok(launch.ints([channels, parts])?.reals([self.slope]))
+        })?;
+        Ok((channels_first(gz)?, sums.both_signs(&[channels])?))
     }
 }
 

@@ -21,6 +21,8 @@ mod channel_mean;
 mod concat;
 mod conv2d;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod depthwise_conv;
 mod global_avg_pool;
 mod leaky_relu;

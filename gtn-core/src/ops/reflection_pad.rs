@@ -1,7 +1,9 @@
 //! Padding by reflection at the border.
 
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, from_rows, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -77,6 +79,9 @@ fn pad<T: Float>(op: &ReflectionPad, x: &Tensor) -> Result<Tensor> {
     let shape = op.shape(&[x.dims()])?;
     let (out_h, out_w) = (shape[2], shape[3]);
     let x = channels_last(x)?;
+    on_cuda!(x => super::cuda::feature_map(
+        "reflection_pad", [Some(&x)], &shape, [height, width, channels, op.padding],
+    ));
     let x = view::<T>(&x)?;
     let x = &*x;
     from_rows::<T>(
@@ -96,6 +101,9 @@ fn fold<T: Float>(op: &ReflectionPad, gy: &Tensor, dims: &[usize]) -> Result<Ten
     let [_, channels, height, width] = nchw("reflection_pad", dims)?;
     let (out_h, out_w) = (height + 2 * op.padding, width + 2 * op.padding);
     let gy = channels_last(gy)?;
+    on_cuda!(gy => super::cuda::feature_map(
+        "reflection_pad_adjoint", [Some(&gy)], dims, [height, width, channels, op.padding],
+    ));
     let gy = view::<T>(&gy)?;
     let gy = &*gy;
     // The padded pixels that show pixel `i`.

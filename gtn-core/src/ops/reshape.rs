@@ -1,7 +1,7 @@
 //! Another shape for the same elements.
 
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent};
-use crate::cpu::contiguous;
+use crate::layout::contiguous;
 use crate::{Error, Result};
 use candle_core::Tensor;
 

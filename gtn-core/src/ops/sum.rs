@@ -1,7 +1,7 @@
 //! Where branches meet: their sum.
 
 use super::{Forward, Keep, Kept, Op, linear_backward_tangent};
-use crate::cpu::add;
+use crate::tensors::add;
 use crate::{Error, Result};
 use candle_core::Tensor;
 

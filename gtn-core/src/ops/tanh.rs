@@ -2,7 +2,13 @@
 
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::Result;
-use crate::cpu::{self, by_dtype, map, zip};
+use crate::cpu::{by_dtype, map, zip};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::device::on_cuda;
+#[cfg(feature = "cuda")]
+use crate::layout::{channels_first, channels_last};
+use crate::tensors::add;
 use candle_core::{Tensor, WithDType};
 
 /// `scale·tanh(x)`.
@@ -27,6 +33,10 @@ impl Op for Tanh {
     }
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        on_cuda!(args[0] => {
+            let [y] = cuda::elementwise("tanh", [args[0]], &[self.scale])?;
+            Ok(Forward::plain(y))
+        });
         by_dtype!(args[0], T => {
             let scale = T::from_f64(self.scale);
             Ok(Forward::plain(map::<T>(args[0], #[inline(always)] move |x| scale * num_traits::Float::tanh(x))?))
@@ -53,6 +63,10 @@ impl Op for Tanh {
         if !wants[0] {
             return Ok(vec![None]);
         }
+        if dargs[0].is_none() && dgy.is_none() {
+            return Ok(vec![None]);
+        }
+        on_cuda!(gy => Ok(vec![Some(self.adjoint_tangent(kept, dargs[0], gy, dgy)?)]));
         let moving = dgy.map(|dgy| self.slope(kept, dgy)).transpose()?;
         let bending = match self.tangent(kept, dargs)? {
             Some(dy) => Some(by_dtype!(gy, T => {
@@ -63,7 +77,7 @@ impl Op for Tanh {
             None => None,
         };
         Ok(vec![match (moving, bending) {
-            (Some(a), Some(b)) => Some(cpu::add(&a, &b)?),
+            (Some(a), Some(b)) => Some(add(&a, &b)?),
             (a, b) => a.or(b),
         }])
     }
@@ -72,10 +86,40 @@ impl Op for Tanh {
 impl Tanh {
     /// `v` times the slope at the input.
     fn slope(&self, kept: &Kept, v: &Tensor) -> Result<Tensor> {
+        on_cuda!(v => {
+            let [y] = cuda::elementwise("tanh_slope", [kept.output(), v], &[self.scale])?;
+            Ok(y)
+        });
         by_dtype!(v, T => {
             let scale = T::from_f64(self.scale);
             zip::<T>(kept.output(), v, #[inline(always)] move |y, v| (scale - y * y / scale) * v)
         })
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Tanh {
+    /// [`Op::backward_tangent`] in one pass over memory.
+    fn adjoint_tangent(
+        &self,
+        kept: &Kept,
+        dx: Option<&Tensor>,
+        gy: &Tensor,
+        dgy: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let last = |t: &Tensor| channels_last(t);
+        let [dx, dgy] = [dx.map(last).transpose()?, dgy.map(last).transpose()?];
+        let (y, gy) = (channels_last(kept.output())?, channels_last(gy)?);
+        let out = cuda::empty(&y, y.dims())?;
+        cuda::Launch::each("tanh_adjoint_tangent", &y, y.elem_count())?
+            .tensors([&y])?
+            .optional([dx.as_ref()])?
+            .tensors([&gy])?
+            .optional([dgy.as_ref()])?
+            .tensors([&out])?
+            .reals([self.scale])
+            .run()?;
+        channels_first(out)
     }
 }
 

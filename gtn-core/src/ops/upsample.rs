@@ -1,7 +1,9 @@
 //! Nearest-neighbor upsampling.
 
 use super::{Forward, Keep, Kept, Op, arity, linear_backward_tangent, nchw};
-use crate::cpu::{Float, by_dtype, channels_last, from_rows, view};
+use crate::cpu::{Float, by_dtype, from_rows, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -61,6 +63,12 @@ impl Op for Upsample {
 fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
     let [batch, channels, height, width] = nchw("upsample", x.dims())?;
     let x = channels_last(x)?;
+    on_cuda!(x => super::cuda::feature_map(
+        "upsample",
+        [Some(&x)],
+        &[batch, channels, height * factor, width * factor],
+        [height, width, channels, factor],
+    ));
     let x = view::<T>(&x)?;
     let x = &*x;
     let wide = width * factor;
@@ -78,6 +86,9 @@ fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
 fn gather<T: Float>(gy: &Tensor, factor: usize, dims: &[usize]) -> Result<Tensor> {
     let [_, channels, _, width] = nchw("upsample", dims)?;
     let gy = channels_last(gy)?;
+    on_cuda!(gy => super::cuda::feature_map(
+        "upsample_adjoint", [Some(&gy)], dims, [dims[2], width, channels, factor],
+    ));
     let gy = view::<T>(&gy)?;
     let gy = &*gy;
     let wide = width * factor;

@@ -109,6 +109,14 @@ impl Window {
         outputs(op, size, kernel, stride, self.around())
     }
 
+    /// What the kernels of a CUDA device ask about images `(batch, channels, height, width)`.
+    #[cfg(feature = "cuda")]
+    pub(super) fn sizes(&self, [_, channels, height, width]: [usize; 4]) -> Result<[usize; 8]> {
+        let (out_h, out_w) = (self.outputs(height)?, self.outputs(width)?);
+        let before = self.around()[0];
+        Ok([height, width, channels, out_h, out_w, self.kernel, self.stride, before])
+    }
+
     /// What each output sees along an axis of `size` pixels.
     pub(super) fn sees(&self, size: usize) -> Result<Axis> {
         Ok(sees(size, self.outputs(size)?, self.kernel, self.stride, self.around()[0]))

@@ -3,7 +3,8 @@
 use super::window::outputs;
 use super::{Forward, Keep, Kept, Op, arity, nchw};
 use crate::Result;
-use crate::cpu::{channels_first, zeros_like};
+use crate::layout::channels_first;
+use crate::tensors::zeros_like;
 use candle_core::Tensor;
 
 /// Zeros where every `stride`-th pixel of `(batch, channels, height, width)` was: the `none` of

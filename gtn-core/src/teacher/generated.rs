@@ -2,11 +2,11 @@
 
 use super::{Course, Curriculum, LABELS, Pool, Teacher};
 use crate::Result;
-use crate::cpu::add;
 use crate::data::{Batch, Batches, one_hot};
 use crate::generator::Generator;
 use crate::network::{Init, Layout, Params};
 use crate::seed::{Seed, normal};
+use crate::tensors::add;
 use candle_core::Tensor;
 
 /// Prefix of the generator's parameters.
@@ -47,8 +47,16 @@ impl Teacher for Generated {
         let named = learned.named()?.into_iter();
         let own = named.filter_map(|(name, t)| Some((name.strip_prefix(GENERATOR)?.into(), t)));
         let params = Params::from_named(self.generator.params(), &own.collect())?;
+        let order = self.curriculum.order(self.pool.steps, self.pool.batch, draw);
+        let device = params.flat().device();
+        let fixed = || {
+            let labels: Vec<u32> = order.iter().map(|&sample| self.pool.class(sample)).collect();
+            one_hot(&labels, self.pool.classes, params.flat().dtype(), device)
+        };
         Ok(Box::new(Generation {
-            order: self.curriculum.order(self.pool.steps, self.pool.batch, draw),
+            samples: Tensor::new(&order[..], device)?,
+            targets: (!self.learned_labels).then(fixed).transpose()?,
+            order,
             gradient: params.with_flat(params.flat().zeros_like()?),
             teacher: self,
             params,
@@ -70,6 +78,9 @@ struct Generation<'a> {
     params: Params,
     draw: Seed,
     order: Vec<u32>,
+    /// The same on the device, and the targets in this order where they are not learned: all steps at once.
+    samples: Tensor,
+    targets: Option<Tensor>,
     gradient: Params,
     /// Gradients of the steps seen so far, the last step first.
     noise: Vec<Tensor>,
@@ -77,15 +88,15 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    fn samples(&self, step: usize) -> &[u32] {
+    /// A step's rows.
+    fn of_step(&self, all: &Tensor, step: usize) -> Result<Tensor> {
         let batch = self.teacher.pool.batch;
-        &self.order[step * batch..(step + 1) * batch]
+        Ok(all.narrow(0, step * batch, batch)?)
     }
 
     fn rows(&self, name: &str, step: usize) -> Result<Tensor> {
         let pool = self.learned.get(name)?;
-        let index = Tensor::new(self.samples(step), pool.device())?;
-        Ok(pool.contiguous()?.index_select(&index, 0)?)
+        Ok(pool.contiguous()?.index_select(&self.of_step(&self.samples, step)?, 0)?)
     }
 
     fn noise(&self, step: usize) -> Result<Tensor> {
@@ -99,13 +110,10 @@ impl Generation<'_> {
     }
 
     fn targets(&self, step: usize) -> Result<Tensor> {
-        if self.teacher.learned_labels {
-            return self.rows(LABELS, step);
+        match &self.targets {
+            Some(targets) => self.of_step(targets, step),
+            None => self.rows(LABELS, step),
         }
-        let pool = self.teacher.pool;
-        let labels: Vec<u32> = self.samples(step).iter().map(|&s| pool.class(s)).collect();
-        let flat = self.params.flat();
-        one_hot(&labels, pool.classes, flat.dtype(), flat.device())
     }
 
     /// Puts rows that were gathered step by step back where they came from.

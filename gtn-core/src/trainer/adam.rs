@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::cpu::elementwise;
+use crate::device::on_cuda;
 use crate::recipe::OuterSpec;
 use candle_core::{Tensor, WithDType};
 
@@ -29,6 +30,24 @@ impl Adam {
     ) -> Result<(Tensor, Self)> {
         type T = f32;
         let t = (step + 1) as f64;
+        on_cuda!(params => {
+            let OuterSpec { beta1, beta2, epsilon, .. } = *spec;
+            let [params, mean, squares] = crate::cuda::elementwise(
+                "outer_adam",
+                [params, &self.mean, &self.squares, gradient],
+                &[
+                    beta1,
+                    1.0 - beta1,
+                    beta2,
+                    1.0 - beta2,
+                    lr / (1.0 - beta1.powf(t)),
+                    1.0 / (1.0 - beta2.powf(t)),
+                    scale,
+                    epsilon,
+                ],
+            )?;
+            Ok((params, Self { mean, squares }))
+        });
         let (b1, b2) = (T::from_f64(spec.beta1), T::from_f64(spec.beta2));
         let (new1, new2) = (T::from_f64(1.0 - spec.beta1), T::from_f64(1.0 - spec.beta2));
         let size = T::from_f64(lr / (1.0 - spec.beta1.powf(t)));

@@ -5,7 +5,6 @@ mod checkpoint;
 
 pub use checkpoint::write_beside;
 
-use crate::cpu::inner_product;
 use crate::data::{Batch, Batches, ImageShape};
 use crate::inner::{InnerOptimizer, Rates};
 use crate::learner::{LearnerFamily, LearnerSpec};
@@ -14,6 +13,7 @@ use crate::network::{Init, Layout, Network, Params};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 use crate::teacher::{Course, Teacher};
+use crate::tensors::{inner_product, read};
 use crate::{Error, Result};
 use adam::Adam;
 use candle_core::{DType, Device, Tensor};
@@ -162,7 +162,6 @@ impl<L: LearnerFamily> Trainer<L> {
             course: self.teacher.open(&self.learned, draw, real)?,
             learns_targets: self.teacher.learns_targets(),
             rates: self.rates()?,
-            adjoints: Vec::new(),
         };
         let mut judging = Judging {
             recipe: &self.recipe,
@@ -186,9 +185,9 @@ impl<L: LearnerFamily> Trainer<L> {
             other => other,
         })?;
 
-        let gradient = self.gradient(teaching.finish()?)?;
+        let gradient = self.gradient(teaching.finish(&found.rates, &self.device)?)?;
         let scale = 1.0 / exams as f64;
-        let norm = inner_product::<f32>(&gradient, &gradient)?.sqrt() * scale;
+        let norm = read(&[inner_product(&gradient, &gradient)?])?[0].sqrt() * scale;
         if !norm.is_finite() {
             return Err(Error::NonFinite { what: "meta-gradient", place: place() });
         }
@@ -259,8 +258,6 @@ struct Teaching<'a> {
     course: Box<dyn Course + 'a>,
     learns_targets: bool,
     rates: Vec<Rates>,
-    /// Of the rates, the last step first.
-    adjoints: Vec<Rates>,
 }
 
 impl Syllabus for Teaching<'_> {
@@ -273,11 +270,6 @@ impl Syllabus for Teaching<'_> {
     }
 
     fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> Result<()> {
-        let Rates { lr, momentum } = self.rates[step];
-        self.adjoints.push(Rates {
-            lr: adjoint.lr * lr,
-            momentum: adjoint.momentum * momentum * (1.0 - momentum),
-        });
         self.course.learn(step, adjoint.images, adjoint.targets)
     }
 
@@ -287,13 +279,16 @@ impl Syllabus for Teaching<'_> {
 }
 
 impl Teaching<'_> {
-    fn finish(self) -> Result<HashMap<String, Tensor>> {
+    /// All gradients by name, where `by_rates` is that by the rates themselves.
+    fn finish(self, by_rates: &[Rates], device: &Device) -> Result<HashMap<String, Tensor>> {
         let mut all: HashMap<_, _> = self.course.gradients()?.into_iter().collect();
-        let forward = self.adjoints.iter().rev();
-        let (lr, momentum): (Vec<f32>, Vec<f32>) =
-            forward.map(|r| (r.lr as f32, r.momentum as f32)).unzip();
-        all.insert(LOG_LR.into(), Tensor::new(lr, &Device::Cpu)?);
-        all.insert(LOGIT_MOMENTUM.into(), Tensor::new(momentum, &Device::Cpu)?);
+        let learned = self.rates.iter().zip(by_rates).map(|(rates, by)| {
+            let slope = rates.momentum * (1.0 - rates.momentum);
+            ((by.lr * rates.lr) as f32, (by.momentum * slope) as f32)
+        });
+        let (lr, momentum): (Vec<f32>, Vec<f32>) = learned.unzip();
+        all.insert(LOG_LR.into(), Tensor::new(lr, device)?);
+        all.insert(LOGIT_MOMENTUM.into(), Tensor::new(momentum, device)?);
         Ok(all)
     }
 }

@@ -70,13 +70,13 @@ fn meta(network: &Network, inputs: &Inputs) -> Result<Iteration> {
 
     teaching.adjoints.reverse();
     let images: Vec<_> = teaching.adjoints.iter().map(|a| a.images.clone()).collect();
-    let each = |of: fn(&LessonAdjoint) -> f64| vector(teaching.adjoints.iter().map(of));
+    let each = |of: fn(&Rates) -> f64| vector(found.rates.iter().map(of));
     let results = [
         ("meta_loss", vector([found.meta_loss])?),
-        ("inner_losses", vector(found.inner_losses)?),
+        ("inner_losses", vector(found.inner_losses.iter().copied())?),
         ("grad/images", Tensor::stack(&images, 0)?),
-        ("grad/lr", each(|a| a.lr)?),
-        ("grad/momentum", each(|a| a.momentum)?),
+        ("grad/lr", each(|rates| rates.lr)?),
+        ("grad/momentum", each(|rates| rates.momentum)?),
     ];
     Ok((ms, results.map(|(name, value)| (name.to_string(), value)).into()))
 }

@@ -1,5 +1,7 @@
 //! Two-dimensional convolution (cross-correlation, as everywhere in deep learning).
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod direct;
 mod geometry;
 mod weights;
@@ -8,7 +10,9 @@ mod winograd;
 
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::Result;
-use crate::cpu::{self, Lanes, View, by_dtype, channels_first, channels_last, view};
+use crate::cpu::{self, Lanes, View, by_dtype, view};
+use crate::device::on_cuda;
+use crate::layout::{channels_first, channels_last};
 use candle_core::Tensor;
 use geometry::Geometry;
 
@@ -126,6 +130,7 @@ fn plain(w: &Tensor) -> Result<Tensor> {
 
 /// `Σ w∗x` over the pairs `(x, w)`.
 fn forward<T: Lanes>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    on_cuda!(terms[0].0 => cuda::forward(g, terms));
     let terms = prepared(terms, [channels_last, plain])?;
     let views = views::<T>(&terms)?;
     let terms = slices(&views);
@@ -144,6 +149,11 @@ fn backward<T: Lanes>(
     input: &[(&Tensor, &Tensor)],
     weight: &[(&Tensor, &Tensor)],
 ) -> Result<Vec<Option<Tensor>>> {
+    let Some((any, _)) = input.iter().chain(weight).next() else { return Ok(vec![None, None]) };
+    on_cuda!(any => Ok(vec![
+        (!input.is_empty()).then(|| cuda::input_gradient(g, input)).transpose()?,
+        (!weight.is_empty()).then(|| cuda::weight_gradient(g, weight)).transpose()?,
+    ]));
     let input = prepared(input, [channels_last, plain])?;
     let weight = prepared(weight, [channels_last, channels_last])?;
     let (input, weight) = (views::<T>(&input)?, views::<T>(&weight)?);

@@ -1,9 +1,13 @@
 //! Batch normalization with the statistics of the batch (Ioffe & Szegedy, arXiv 1502.03167).
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::{Forward, Keep, Kept, Op, arity, channels};
-use crate::cpu::{
-    self, Float, by_dtype, channel_sums, channels_last, channelwise, sums_by_channel, view,
-};
+use crate::cpu::{self, Float, by_dtype, channel_sums, channelwise, sums_by_channel, view};
+use crate::device::on_cuda;
+use crate::layout::channels_last;
+use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -38,11 +42,13 @@ impl Op for BatchNorm {
     }
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
+        on_cuda!(args[0] => cuda::forward(self.epsilon, args));
         by_dtype!(args[0], T => forward::<T>(self.epsilon, args))
     }
 
     /// With `m₁` and `m₂` the means of `ȳ` and `ȳ·x̂`: `x̄ = scale/σ·(ȳ − m₁ − x̂·m₂)`.
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
+        on_cuda!(gy => cuda::adjoint(kept, gy, wants));
         by_dtype!(gy, T => {
             let views = normalized::<T>(kept)?;
             let n = Normalized::new(&views);
@@ -68,6 +74,7 @@ impl Op for BatchNorm {
         if dargs.iter().all(Option::is_none) {
             return Ok(None);
         }
+        on_cuda!(kept.arg(0) => cuda::tangent(kept, dargs).map(Some));
         by_dtype!(kept.arg(0), T => {
             let views = normalized::<T>(kept)?;
             let n = Normalized::new(&views);
@@ -99,6 +106,7 @@ impl Op for BatchNorm {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
+        on_cuda!(gy => cuda::adjoint_tangent(kept, dargs, (gy, dgy), wants));
         by_dtype!(gy, T => {
             let views = normalized::<T>(kept)?;
             let n = Normalized::new(&views);
@@ -251,7 +259,7 @@ fn tangents(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<[Tensor; 3]> {
 }
 
 fn or_zero(tangent: Option<&Tensor>, like: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    tangent.map_or_else(|| cpu::zeros_like(like, dims), |t| Ok(t.clone()))
+    tangent.map_or_else(|| zeros_like(like, dims), |t| Ok(t.clone()))
 }
 
 #[cfg(test)]

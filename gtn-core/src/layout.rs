@@ -1,13 +1,14 @@
-//! Channels last: how feature maps lie in memory on a CPU.
+//! Channels last: how feature maps lie in memory.
 //!
 //! A tensor `(batch, channels, height, width)` keeps its shape, but the
 //! channels of a pixel are neighbors: its strides are those of
 //! `(batch, height, width, channels)`. Kernels then read and write whole vectors of channels,
 //! whatever the image's size. Tensors in the usual order are taken too, and copied.
 
-use super::{Float, parallel, tensor, unsupported, view};
 use crate::Result;
-use candle_core::{DType, Tensor};
+use crate::cpu::{Float, by_dtype, parallel, tensor, view};
+use crate::device::on_cuda;
+use candle_core::Tensor;
 
 /// Side of the squares that [`transpose`] works in.
 const BLOCK: usize = 16;
@@ -22,13 +23,13 @@ pub(crate) fn channels_last(x: &Tensor) -> Result<Tensor> {
         return Ok(last);
     }
     let (batch, channels, height, width) = x.dims4()?;
-    let x = x.contiguous()?;
     let shape = [batch, height, width, channels];
-    match x.dtype() {
-        DType::F32 => transposed::<f32>(&x, channels, height * width, &shape),
-        DType::F64 => transposed::<f64>(&x, channels, height * width, &shape),
-        other => Err(unsupported(other)),
-    }
+    on_cuda!(x => match one_for_all(x)? {
+        Some(v) => crate::cuda::add_channels(None, &v, &shape),
+        None => crate::cuda::transposed(&x.contiguous()?, [channels, height * width], &shape),
+    });
+    let x = x.contiguous()?;
+    by_dtype!(x, T => transposed::<T>(&x, channels, height * width, &shape))
 }
 
 /// The inverse of [`channels_last`]: the feature map's usual shape around the same memory.
@@ -49,11 +50,8 @@ pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
         return Ok(x.contiguous()?);
     }
     let (_, channels, height, width) = x.dims4()?;
-    match x.dtype() {
-        DType::F32 => transposed::<f32>(&last, height * width, channels, x.dims()),
-        DType::F64 => transposed::<f64>(&last, height * width, channels, x.dims()),
-        other => Err(unsupported(other)),
-    }
+    on_cuda!(x => crate::cuda::transposed(&last, [height * width, channels], x.dims()));
+    by_dtype!(x, T => transposed::<T>(&last, height * width, channels, x.dims()))
 }
 
 /// Tensors of one shape, all in the same order in memory: that of the first.
@@ -62,6 +60,27 @@ pub(crate) fn aligned<const N: usize>(inputs: [&Tensor; N]) -> Result<([Tensor; 
     let one = |x: &Tensor| if last { channels_last(x) } else { contiguous(x) };
     let all = inputs.iter().map(|x| one(x)).collect::<Result<Vec<_>>>()?;
     Ok((all.try_into().expect("one for each input"), last))
+}
+
+/// `v (channels)` at every pixel of a feature map, without memory of its own.
+/// [`crate::tensors::add`] knows such tensors.
+pub(crate) fn everywhere(v: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let mut shape = vec![1; dims.len()];
+    shape[1] = dims[1];
+    Ok(v.reshape(shape)?.broadcast_as(dims)?)
+}
+
+/// The vector that [`everywhere`] made a feature map of, if it did.
+pub(crate) fn one_for_all(x: &Tensor) -> Result<Option<Tensor>> {
+    let repeats = x.stride().iter().enumerate().all(|(axis, &stride)| (axis == 1) == (stride == 1));
+    if !repeats || x.stride().iter().sum::<usize>() != 1 {
+        return Ok(None);
+    }
+    let mut first = x.clone();
+    for axis in (0..x.dims().len()).filter(|&axis| axis != 1) {
+        first = first.narrow(axis, 0, 1)?;
+    }
+    Ok(Some(first.flatten_all()?))
 }
 
 /// Transposes the `rows × columns` matrices that `x` is a row of.

@@ -1,7 +1,12 @@
 //! Weight normalization (Salimans & Kingma, arXiv 1602.07868).
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{self, Float, by_dtype, dot, parallel, vectorize, view};
+use crate::device::on_cuda;
+use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -65,6 +70,7 @@ fn row(dims: &[usize]) -> usize {
 const ROWS: usize = 8;
 
 fn forward<T: Float>(v: &Tensor, g: &Tensor) -> Result<Tensor> {
+    on_cuda!(v => cuda::forward(v, g));
     let row = row(v.dims());
     let dims = v.dims();
     let (v, g) = (view::<T>(v)?, view::<T>(g)?);
@@ -89,6 +95,7 @@ fn forward<T: Float>(v: &Tensor, g: &Tensor) -> Result<Tensor> {
 
 /// With `n = ‖v‖` and `s = ⟨w̄,v⟩`: `ḡ = s/n`, `v̄ = g/n·(w̄ − s/n²·v)`.
 fn adjoint<T: Float>(kept: &Kept, gw: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
+    on_cuda!(gw => cuda::adjoint(kept, gw, wants));
     let row = row(kept.dims(0));
     let (v, g, gw) = (view::<T>(kept.arg(0))?, view::<T>(kept.arg(1))?, view::<T>(gw)?);
     let (v, g, gw) = (&*v, &*g, &*gw);
@@ -120,6 +127,7 @@ fn adjoint<T: Float>(kept: &Kept, gw: &Tensor, wants: &[bool]) -> Result<Vec<Opt
 
 /// `ẇ = (ġ/n − g·ṅ/n²)·v + g/n·v̇` with `ṅ = ⟨v,v̇⟩/n`.
 fn tangent<T: Float>(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Tensor> {
+    on_cuda!(kept.arg(0) => cuda::tangent(kept, dargs));
     let row = row(kept.dims(0));
     let (v, g) = (view::<T>(kept.arg(0))?, view::<T>(kept.arg(1))?);
     let (dv, dg) = tangents::<T>(kept, dargs)?;
@@ -153,6 +161,7 @@ fn adjoint_tangent<T: Float>(
     dgw: Option<&Tensor>,
     wants: &[bool],
 ) -> Result<Vec<Option<Tensor>>> {
+    on_cuda!(gw => cuda::adjoint_tangent(kept, dargs, (gw, dgw), wants));
     let row = row(kept.dims(0));
     let (v, g) = (view::<T>(kept.arg(0))?, view::<T>(kept.arg(1))?);
     let (dv, dg) = tangents::<T>(kept, dargs)?;
@@ -199,7 +208,7 @@ fn tangents<T: Float>(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<(Tensor,
 }
 
 fn or_zero(tangent: Option<&Tensor>, like: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    tangent.map_or_else(|| cpu::zeros_like(like, dims), |t| Ok(t.clone()))
+    tangent.map_or_else(|| zeros_like(like, dims), |t| Ok(t.clone()))
 }
 
 #[cfg(test)]

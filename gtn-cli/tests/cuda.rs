@@ -1,0 +1,54 @@
+//! `--device cuda:0`, where there is such a device.
+
+mod common;
+
+use common::{assert_same, error, gtn_in, train_tiny, workplace};
+use std::fs;
+use std::path::Path;
+
+/// Trains as `tiny.toml` says on the first CUDA device; `false`, with the reason printed, where there is
+/// none. `GTN_REQUIRE_CUDA=1` makes that a failure.
+fn trained_on_cuda(folder: &Path, out: &str) -> bool {
+    let mut command = gtn_in(folder);
+    command.args(["train", "--config", "tiny.toml", "--device", "cuda:0", "--out", out]);
+    if command.output().expect("the binary runs").status.success() {
+        return true;
+    }
+    let message = error(&mut command, 2);
+    assert!(message.contains("--device cuda:0: CUDA device 0 cannot be opened: "), "{message}");
+    assert!(std::env::var_os("GTN_REQUIRE_CUDA").is_none(), "{message}");
+    println!("skipped on CUDA: {message}");
+    false
+}
+
+fn first_losses(run: &Path) -> Vec<f64> {
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    ["meta_loss", "inner_loss", "gradient_norm"].map(|key| first[key].as_f64().unwrap()).to_vec()
+}
+
+#[test]
+fn a_run_on_cuda_starts_as_on_the_cpu_and_repeats_itself() {
+    let folder = workplace();
+    let folder = folder.path();
+    if !trained_on_cuda(folder, "cuda") {
+        return;
+    }
+    train_tiny(folder, "cpu");
+    let pairs =
+        first_losses(&folder.join("cuda")).into_iter().zip(first_losses(&folder.join("cpu")));
+    for (ours, expected) in pairs {
+        assert!((ours - expected).abs() <= 1e-4 * expected.abs(), "{ours}, expected {expected}");
+    }
+    assert!(trained_on_cuda(folder, "again"));
+    assert_same(&folder.join("cuda"), &folder.join("again"));
+
+    let resumed = ["train", "--resume", "--out", "cuda", "--set", "iterations=9"];
+    gtn_in(folder).args(resumed).assert().success();
+    for arguments in [
+        &["eval", "cuda", "--learners", "2", "--device", "cuda:0"][..],
+        &["export", "cuda", "--format", "npz", "--out", "made", "--device", "cuda:0"],
+    ] {
+        gtn_in(folder).args(arguments).assert().success();
+    }
+}

@@ -1,0 +1,21 @@
+// The files of all kernels. No guard: kernels.cu reads it once for each type.
+
+#include "shared.cuh"
+#include "tensors.cu"
+
+#include "../inner/inner.cu"
+#include "../ops/avg_pool.cu"
+#include "../ops/batch_norm/batch_norm.cu"
+#include "../ops/conv2d/conv2d.cu"
+#include "../ops/cross_entropy.cu"
+#include "../ops/depthwise_conv.cu"
+#include "../ops/global_avg_pool.cu"
+#include "../ops/leaky_relu.cu"
+#include "../ops/log_softmax.cu"
+#include "../ops/max_pool.cu"
+#include "../ops/mean_norm.cu"
+#include "../ops/reflection_pad.cu"
+#include "../ops/tanh.cu"
+#include "../ops/upsample.cu"
+#include "../ops/weight_norm/weight_norm.cu"
+#include "../trainer/adam.cu"

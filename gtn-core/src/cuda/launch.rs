@@ -1,0 +1,258 @@
+//! Launching kernels by name.
+
+use super::{device_of, empty};
+use crate::layout::{aligned, channels_first};
+use crate::{Error, Result};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaFunction, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+};
+use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
+use candle_core::{DType, Storage, Tensor, WithDType, cuda_backend::CudaDType};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// All kernels: see `kernels.cu`.
+const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+
+/// Threads of a block, as in `kernels.cu`.
+const BLOCK: usize = 256;
+
+/// Vectors that [`Segments`] names at most, as in `tensors.cu`.
+pub(super) const SEGMENTS: usize = 64;
+
+/// Vectors end to end, as a kernel takes them: where they lie (0: nowhere, zeros), and which
+/// element of the whole is the first behind each.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct Segments {
+    from: [u64; SEGMENTS],
+    ends: [i32; SEGMENTS],
+}
+
+// SAFETY: plain numbers, laid out as the struct of the same name in tensors.cu.
+unsafe impl DeviceRepr for Segments {}
+
+/// One argument of a kernel.
+#[derive(Debug)]
+enum Arg {
+    Pointer(u64),
+    Int(i32),
+    Single(f32),
+    Double(f64),
+    Segments(Box<Segments>),
+}
+
+/// A kernel about to be launched: arguments are added in the kernel's order.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    device: CudaDevice,
+    function: CudaFunction,
+    dtype: DType,
+    blocks: usize,
+    args: Vec<Arg>,
+}
+
+impl Launch {
+    /// The kernel `name` for the element type and on the device of `like`, with a thread for each
+    /// of `n` elements. `n` is its first argument.
+    pub(crate) fn each(name: &'static str, like: &Tensor, n: usize) -> Result<Self> {
+        Self::blocks(name, like, n.div_ceil(BLOCK), n)
+    }
+
+    /// As [`Launch::each`], with so many blocks, whatever the first argument `n`.
+    pub(crate) fn blocks(
+        name: &'static str,
+        like: &Tensor,
+        blocks: usize,
+        n: usize,
+    ) -> Result<Self> {
+        let device = device_of(like)?.clone();
+        let dtype = like.dtype();
+        let function = function(&device, name, dtype)?;
+        let launch = Self { device, function, dtype, blocks, args: Vec::with_capacity(16) };
+        launch.int(n)
+    }
+
+    /// Tensors of the kernel's element type, to read or to write.
+    pub(crate) fn tensors<'a>(
+        mut self,
+        tensors: impl IntoIterator<Item = &'a Tensor>,
+    ) -> Result<Self> {
+        let dtype = self.dtype;
+        for tensor in tensors {
+            self = self.tensor(tensor, dtype)?;
+        }
+        Ok(self)
+    }
+
+    /// As [`Launch::tensors`], each there or absent.
+    pub(crate) fn optional<'a>(
+        mut self,
+        tensors: impl IntoIterator<Item = Option<&'a Tensor>>,
+    ) -> Result<Self> {
+        let dtype = self.dtype;
+        for tensor in tensors {
+            self = match tensor {
+                Some(tensor) => self.tensor(tensor, dtype)?,
+                None => self.with(Arg::Pointer(0)),
+            };
+        }
+        Ok(self)
+    }
+
+    /// A tensor of an element type of its own.
+    pub(crate) fn tensor(self, tensor: &Tensor, dtype: DType) -> Result<Self> {
+        let pointer = pointer(&self.device.cuda_stream(), tensor, dtype)?;
+        Ok(self.with(Arg::Pointer(pointer)))
+    }
+
+    /// Vectors end to end: at most [`SEGMENTS`], `None` for zeros, each with its length.
+    pub(crate) fn segments(self, vectors: &[(Option<Tensor>, usize)]) -> Result<Self> {
+        let mut all = Segments { from: [0; SEGMENTS], ends: [i32::MAX; SEGMENTS] };
+        let stream = self.device.cuda_stream();
+        let mut end = 0;
+        for (i, (vector, len)) in vectors.iter().enumerate() {
+            end += len;
+            all.ends[i] = int(end)?;
+            if let Some(vector) = vector {
+                all.from[i] = pointer(&stream, vector, self.dtype)?;
+            }
+        }
+        Ok(self.with(Arg::Segments(Box::new(all))))
+    }
+
+    /// A size.
+    pub(crate) fn int(self, value: usize) -> Result<Self> {
+        Ok(self.with(Arg::Int(int(value)?)))
+    }
+
+    /// Sizes.
+    pub(crate) fn ints(self, values: impl IntoIterator<Item = usize>) -> Result<Self> {
+        values.into_iter().try_fold(self, Self::int)
+    }
+
+    /// Numbers of the kernel's element type.
+    pub(crate) fn reals(mut self, values: impl IntoIterator<Item = f64>) -> Self {
+        for value in values {
+            let arg = match self.dtype {
+                DType::F32 => Arg::Single(value as f32),
+                _ => Arg::Double(value),
+            };
+            self.args.push(arg);
+        }
+        self
+    }
+
+    fn with(mut self, arg: Arg) -> Self {
+        self.args.push(arg);
+        self
+    }
+
+    /// Launches the kernel; it runs after all that was launched before.
+    pub(crate) fn run(self) -> Result<()> {
+        if self.blocks == 0 {
+            return Ok(());
+        }
+        let stream = self.device.cuda_stream();
+        let mut launch = stream.launch_builder(&self.function);
+        for arg in &self.args {
+            match arg {
+                Arg::Pointer(value) => launch.arg(value),
+                Arg::Int(value) => launch.arg(value),
+                Arg::Single(value) => launch.arg(value),
+                Arg::Double(value) => launch.arg(value),
+                Arg::Segments(value) => launch.arg(&**value),
+            };
+        }
+        let config = LaunchConfig {
+            grid_dim: (int(self.blocks)?.cast_unsigned(), 1, 1),
+            block_dim: (BLOCK as u32, 1, 1),
+            shared_mem_bytes: 0,
+        };
+        // SAFETY: the arguments are those that the kernel's file declares, and the tensors are as
+        // large as the sizes say; memory that is freed before the kernel is done is freed in the
+        // stream's order, behind it.
+        unsafe { launch.launch(config) }.w()?;
+        Ok(())
+    }
+}
+
+/// Results of the kernel `name` of tensors of one shape: elements of the inputs, in whatever order
+/// they lie, become elements of the outputs. `reals` are its last arguments.
+pub(crate) fn elementwise<const IN: usize, const OUT: usize>(
+    name: &'static str,
+    inputs: [&Tensor; IN],
+    reals: &[f64],
+) -> Result<[Tensor; OUT]> {
+    let (inputs, channels_last) = aligned(inputs)?;
+    let like = &inputs[0];
+    let outputs = (0..OUT).map(|_| empty(like, like.dims())).collect::<Result<Vec<_>>>()?;
+    Launch::each(name, like, like.elem_count())?
+        .tensors(&inputs)?
+        .tensors(&outputs)?
+        .reals(reals.iter().copied())
+        .run()?;
+    let outputs = outputs.into_iter();
+    let outputs = outputs.map(|y| if channels_last { channels_first(y) } else { Ok(y) });
+    Ok(outputs.collect::<Result<Vec<_>>>()?.try_into().expect("one tensor for each output"))
+}
+
+/// Kernels count in ints.
+fn int(value: usize) -> Result<i32> {
+    // A block's worth less, so that threads past the end can be numbered.
+    i32::try_from(value).ok().filter(|&value| value <= i32::MAX - BLOCK as i32).ok_or_else(|| {
+        Error::spec(format!(
+            "a tensor of {value} elements is too large for the CUDA kernels, which count to 2^31; use smaller batches"
+        ))
+    })
+}
+
+/// The address of a contiguous tensor's first element.
+fn pointer(stream: &Arc<CudaStream>, tensor: &Tensor, dtype: DType) -> Result<u64> {
+    fn base<T: CudaDType + WithDType>(stream: &Arc<CudaStream>, storage: &Storage) -> Result<u64> {
+        let Storage::Cuda(cuda) = storage else {
+            return Err(Error::spec(
+                "tensors on a CPU and on a CUDA device met; move them to one device",
+            ));
+        };
+        Ok(cuda.as_cuda_slice::<T>()?.device_ptr(stream).0)
+    }
+    let (storage, layout) = tensor.storage_and_layout();
+    let Some((start, _)) = layout.contiguous_offsets() else {
+        return Err(Error::spec("this operation needs contiguous tensors"));
+    };
+    let base = match dtype {
+        DType::F32 => base::<f32>(stream, &storage),
+        DType::F64 => base::<f64>(stream, &storage),
+        DType::U8 => base::<u8>(stream, &storage),
+        other => Err(crate::cpu::unsupported(other)),
+    }?;
+    Ok(base + (start * dtype.size_in_bytes()) as u64)
+}
+
+/// As [`pointer`], for a product's operand.
+pub(super) fn address(device: &CudaDevice, tensor: &Tensor, dtype: DType) -> Result<u64> {
+    pointer(&device.cuda_stream(), tensor, dtype)
+}
+
+/// A kernel, loaded once for each device.
+fn function(device: &CudaDevice, name: &'static str, dtype: DType) -> Result<CudaFunction> {
+    type Functions = HashMap<(DeviceId, &'static str, DType), CudaFunction>;
+    static LOADED: OnceLock<Mutex<Functions>> = OnceLock::new();
+    let suffix = match dtype {
+        DType::F32 => "f32",
+        DType::F64 => "f64",
+        other => return Err(crate::cpu::unsupported(other)),
+    };
+    let loaded = LOADED.get_or_init(Mutex::default);
+    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (device.id(), name, dtype);
+    if let Some(function) = loaded.get(&key) {
+        return Ok(function.clone());
+    }
+    let function = device
+        .get_or_load_custom_func(&format!("{name}_{suffix}"), "gtn", PTX)?
+        .into_cuda_function();
+    loaded.insert(key, function.clone());
+    Ok(function)
+}

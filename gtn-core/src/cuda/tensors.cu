@@ -1,0 +1,77 @@
+// What is asked of tensors everywhere: src/tensors.rs, src/layout.rs.
+
+// y = a·x + b·z; `z` may be absent.
+KERNEL(combine)(int n, const Real *x, const Real *z, Real *y, Real a, Real b) {
+    const int i = thread();
+    if (i < n) y[i] = z ? a * x[i] + b * z[i] : a * x[i];
+}
+
+KERNEL(add)(int n, const Real *x, const Real *z, Real *y) {
+    const int i = thread();
+    if (i < n) y[i] = x[i] + z[i];
+}
+
+// A constant for each channel, added everywhere.
+KERNEL(add_channels)(int n, const Real *x, const Real *v, Real *y, int channels) {
+    const int i = thread();
+    if (i < n) y[i] = at(x, i) + v[i % channels];
+}
+
+// Transposes the matrices (rows, columns) that `x` is a row of.
+KERNEL(transpose)(int n, const Real *x, Real *y, int rows, int columns) {
+    const int i = thread();
+    if (i >= n) return;
+    const int matrix = i / (rows * columns), row = i % rows, column = i / rows % columns;
+    y[i] = x[(matrix * rows + row) * columns + column];
+}
+
+// A matrix's columns from `first` on, as many as `y` has, become columns of `y` from `to` on; those
+// of no matrix are zeros.
+KERNEL(copy_columns)(int n, const Real *x, Real *y, int width, int columns, int first, int all, int to) {
+    const int i = thread();
+    if (i >= n) return;
+    const int row = i / width, column = i % width;
+    y[row * all + to + column] = x ? x[row * columns + first + column] : Real(0);
+}
+
+// Vectors end to end: the first ends before element `ends[0]`. Of an absent one, zeros. As in tensors.rs.
+struct Segments {
+    const Real *from[64];
+    int ends[64];
+};
+
+KERNEL(join)(int n, Segments segments, Real *y) {
+    const int i = thread();
+    if (i >= n) return;
+    int s = 0, start = 0;
+    while (i >= segments.ends[s]) start = segments.ends[s++];
+    y[i] = at(segments.from[s], i - start);
+}
+
+// Σ x·z over a block's share of the elements, in double.
+KERNEL(inner_product)(int n, const Real *x, const Real *z, double *partial, int blocks) {
+    __shared__ double shared[BLOCK];
+    double sum = 0;
+    for (int i = thread(); i < n; i += blocks * BLOCK) sum += double(x[i]) * double(z[i]);
+    shared[threadIdx.x] = sum;
+    __syncthreads();
+    for (int half = BLOCK / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) partial[blockIdx.x] = shared[0];
+}
+
+// The sum of each column of `partial (parts, columns)`, times `scale`; and its opposite where asked for.
+KERNEL(total_columns)(int columns, const Real *partial, Real *y, Real *opposite, int parts, Real scale) {
+    total_columns(columns, parts, partial, [=](int c, Real sum) {
+        y[c] = scale * sum;
+        if (opposite) opposite[c] = -scale * sum;
+    });
+}
+
+// The sums by channel of a feature map.
+KERNEL(channel_sums)(int rows, const Real *x, Real *partial, int columns, int parts) {
+    sum_columns<1>(rows, columns, parts, partial,
+                   [=](int i, int, Real (&sums)[1]) { sums[0] += x[i]; });
+}

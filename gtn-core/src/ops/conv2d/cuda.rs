@@ -1,0 +1,96 @@
+//! Convolution on a CUDA device: patches become rows of a matrix, and cuBLAS multiplies.
+
+use super::geometry::Geometry;
+use crate::Result;
+use crate::cuda::{Factor, Launch, empty, product};
+use crate::layout::{channels_first, channels_last};
+use candle_core::Tensor;
+
+impl Geometry {
+    /// Pixels of all outputs.
+    fn pixels(&self) -> usize {
+        self.batch * self.out_h * self.out_w
+    }
+
+    /// Elements of a patch.
+    fn patch(&self) -> usize {
+        self.kernel_h * self.kernel_w * self.channels
+    }
+
+    /// Whether an image's pixels are its patches.
+    fn pointwise(&self) -> bool {
+        [self.kernel_h, self.kernel_w, self.stride] == [1; 3] && self.padding == [0; 2]
+    }
+
+    fn sizes(&self) -> [usize; 10] {
+        let Self { height, width, channels, out_h, out_w, kernel_h, kernel_w, stride, .. } = *self;
+        let [down, across] = self.padding;
+        [height, width, channels, out_h, out_w, kernel_h, kernel_w, stride, down, across]
+    }
+
+    /// The patches `(pixels, patch)` of images.
+    fn patches(&self, x: &Tensor) -> Result<Tensor> {
+        let x = channels_last(x)?;
+        if self.pointwise() {
+            return Ok(x);
+        }
+        let rows = empty(&x, &[self.pixels(), self.patch()])?;
+        Launch::each("patches", &x, rows.elem_count())?
+            .tensors([&x, &rows])?
+            .ints(self.sizes())?
+            .run()?;
+        Ok(rows)
+    }
+
+    /// The adjoint of the images from that of their patches.
+    fn patches_adjoint(&self, rows: Tensor) -> Result<Tensor> {
+        let shape = [self.batch, self.height, self.width, self.channels];
+        if self.pointwise() {
+            return channels_first(rows.reshape(&shape)?);
+        }
+        let x = empty(&rows, &shape)?;
+        Launch::each("patches_adjoint", &rows, x.elem_count())?
+            .tensors([&rows, &x])?
+            .ints(self.sizes())?
+            .run()?;
+        channels_first(x)
+    }
+}
+
+/// Both operands of each pair, by way of `prepare`.
+fn prepared<'a>(
+    terms: &[(&'a Tensor, &'a Tensor)],
+    prepare: impl Fn(&Tensor, &Tensor) -> Result<(Tensor, Tensor)>,
+) -> Result<Vec<(Tensor, Tensor)>> {
+    terms.iter().map(|(a, b)| prepare(a, b)).collect()
+}
+
+/// `Σ w∗x` over the pairs `(x, w)`.
+pub(super) fn forward(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let terms = prepared(terms, |x, w| Ok((g.patches(x)?, channels_last(w)?)))?;
+    let y = empty(&terms[0].0, &[g.batch, g.out_h, g.out_w, g.out_channels])?;
+    let factors: Vec<_> =
+        terms.iter().map(|(rows, w)| (Factor::rows(rows), Factor::columns(w))).collect();
+    product([g.pixels(), g.out_channels, g.patch()], &factors, &y)?;
+    channels_first(y)
+}
+
+/// `Σ wᵀ∗gy` over the pairs `(gy, w)`: the adjoint of the images. The adjoints of the patches are added
+/// up before they are put together.
+pub(super) fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let terms = prepared(terms, |gy, w| Ok((channels_last(gy)?, channels_last(w)?)))?;
+    let rows = empty(&terms[0].0, &[g.pixels(), g.patch()])?;
+    let factors: Vec<_> = terms.iter().map(|(gy, w)| (Factor::rows(gy), Factor::rows(w))).collect();
+    product([g.pixels(), g.patch(), g.out_channels], &factors, &rows)?;
+    g.patches_adjoint(rows)
+}
+
+/// `Σ gy∗x` over the pairs `(x, gy)`: the adjoint of the weights.
+pub(super) fn weight_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let terms = prepared(terms, |x, gy| Ok((g.patches(x)?, channels_last(gy)?)))?;
+    let w = empty(&terms[0].0, &[g.out_channels, g.kernel_h, g.kernel_w, g.channels])?;
+    let factors: Vec<_> =
+        terms.iter().map(|(rows, gy)| (Factor::columns(gy), Factor::rows(rows))).collect();
+    product([g.out_channels, g.patch(), g.pixels()], &factors, &w)?;
+    channels_first(w)
+}
