@@ -3,6 +3,7 @@
 use super::case::{Case, Inputs};
 use super::{ours, root};
 use anyhow::{Context, Result};
+use candle_core::Device;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         std::fs::create_dir_all(root().join("target/bench"))
             .context("target/bench could not be made")?;
         case.write(&file)?;
-        let inputs = Inputs::load(case, &network, &file)?;
+        let inputs = Inputs::load(case, &network, &file, &Device::Cpu)?;
         ours::iterate(case.task, &network, &inputs)?;
         costs.take();
         let mut ms = 0.0;
