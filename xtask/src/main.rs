@@ -24,7 +24,7 @@
 //!
 //! 1. The inputs (a learner's first parameters, images and labels of each step, learning rates,
 //!    momenta, a real batch) are written to `target/bench/CASE.safetensors`.
-//! 2. Two processes load them: `xtask/peer/meta_iteration.py` and this program. PyTorch tries
+//! 2. Two processes load them: `xtask/peer/torch_eager.py` and this program. PyTorch tries
 //!    its thread counts and memory formats and takes the fastest; both then do one untimed iteration.
 //!    PyTorch runs as its package comes, on the system's allocator; this program, like `gtn`, on its own.
 //! 3. They take turns, one iteration each a round, so that whatever else the machine does meets both alike.
@@ -38,6 +38,24 @@
 //! ```text
 //! cargo xtask bench peer
 //! cargo xtask bench peer --case conv2_fc-paper-T8 --case conv2_fc-paper-plain --rounds 9
+//! ```
+//!
+//! # `bench peer --device cuda`
+//!
+//! The same on the first GPU, where there are larger cases, too. This program is built again with the feature `cuda`
+//! (which needs the CUDA toolkit), and more peers take turns: beside PyTorch eager, with cuDNN's default settings, a step through
+//! `torch.compile` (its faster mode) and one jitted function in JAX, where Python has it. A peer that cannot run has a
+//! row that says why. An iteration is timed from an idle device to an idle device. Products are in f32 on both
+//! sides, or with `--tf32` in TF32 on both. Memory is that of tensors on the device.
+//!
+//! A machine with a GPU may have neither cargo nor a network. `--pack DIR` writes a folder to take there: this program,
+//! the peers' scripts, and `run.sh`, which finds CUDA's libraries in those of PyTorch, measures, and
+//! leaves `results/peer-cuda.json`. It takes the options of `bench peer`.
+//!
+//! ```text
+//! cargo xtask bench peer --device cuda
+//! cargo xtask bench peer --device cuda --pack /tmp/gtn-bench
+//! /tmp/gtn-bench/run.sh --tf32 --rounds 9
 //! ```
 //!
 //! # `reproduce`

@@ -17,6 +17,8 @@ pub(super) enum Task {
     /// Inner steps, the meta-loss on a real batch after the last, and its gradient by the
     /// images, the learning rate and the momentum of every step.
     Meta,
+    /// The same with a meta-loss after every step, always on the same real batch; their sum counts.
+    MetaEvery,
     /// Inner steps only: ordinary training.
     Plain,
 }
@@ -26,6 +28,7 @@ impl Task {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
+            Self::MetaEvery => "meta-every",
             Self::Plain => "plain",
         }
     }
@@ -35,7 +38,7 @@ impl Task {
         match self {
             // Fast learning amplifies differences in rounding: at the rate below, a
             // meta-gradient through 32 steps differs by 6e-2 between single and double precision.
-            Self::Meta => 0.002,
+            Self::Meta | Self::MetaEvery => 0.002,
             Self::Plain => 0.02,
         }
     }
@@ -53,6 +56,8 @@ pub(super) struct Case {
     batch: usize,
     /// Inner steps of an iteration.
     pub(super) steps: usize,
+    /// For GPUs only: too slow elsewhere, or too large, where the peer keeps the graph of all steps.
+    pub(super) gpu: bool,
 }
 
 const GRAY: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
@@ -61,14 +66,16 @@ const PAPER: &str = "64,128,256";
 const SMALL: &str = "16,32,64";
 
 #[rustfmt::skip]
-static CASES: [Case; 7] = [
-    Case { name: "conv2_fc-paper-T8", task: Task::Meta, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 8 },
-    Case { name: "conv2_fc-paper-T32", task: Task::Meta, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 32 },
-    Case { name: "conv2_fc-small-T16", task: Task::Meta, learner: "conv2_fc", widths: SMALL, image: GRAY, batch: 64, steps: 16 },
-    Case { name: "conv5_gap-paper-T8", task: Task::Meta, learner: "conv5_gap", widths: PAPER, image: COLOR, batch: 128, steps: 8 },
-    Case { name: "conv2_fc-paper-plain", task: Task::Plain, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 8 },
-    Case { name: "conv2_fc-small-plain", task: Task::Plain, learner: "conv2_fc", widths: SMALL, image: GRAY, batch: 64, steps: 16 },
-    Case { name: "conv5_gap-paper-plain", task: Task::Plain, learner: "conv5_gap", widths: PAPER, image: COLOR, batch: 128, steps: 8 },
+static CASES: [Case; 9] = [
+    Case { name: "conv2_fc-paper-T8", task: Task::Meta, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 8, gpu: false },
+    Case { name: "conv2_fc-paper-T32", task: Task::Meta, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 32, gpu: false },
+    Case { name: "conv2_fc-paper-T32-every", task: Task::MetaEvery, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 32, gpu: true },
+    Case { name: "conv2_fc-small-T16", task: Task::Meta, learner: "conv2_fc", widths: SMALL, image: GRAY, batch: 64, steps: 16, gpu: false },
+    Case { name: "conv5_gap-paper-T8", task: Task::Meta, learner: "conv5_gap", widths: PAPER, image: COLOR, batch: 128, steps: 8, gpu: false },
+    Case { name: "conv5_gap-paper-T32", task: Task::Meta, learner: "conv5_gap", widths: PAPER, image: COLOR, batch: 128, steps: 32, gpu: true },
+    Case { name: "conv2_fc-paper-plain", task: Task::Plain, learner: "conv2_fc", widths: PAPER, image: GRAY, batch: 128, steps: 8, gpu: false },
+    Case { name: "conv2_fc-small-plain", task: Task::Plain, learner: "conv2_fc", widths: SMALL, image: GRAY, batch: 64, steps: 16, gpu: false },
+    Case { name: "conv5_gap-paper-plain", task: Task::Plain, learner: "conv5_gap", widths: PAPER, image: COLOR, batch: 128, steps: 8, gpu: false },
 ];
 
 const CLASSES: usize = 10;
@@ -158,8 +165,13 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Reads what [`Case::write`] wrote.
-    pub(super) fn load(case: &Case, network: &Network, file: &Path) -> Result<Self> {
-        let tensors = candle_core::safetensors::load(file, &Device::Cpu)
+    pub(super) fn load(
+        case: &Case,
+        network: &Network,
+        file: &Path,
+        device: &Device,
+    ) -> Result<Self> {
+        let tensors = candle_core::safetensors::load(file, device)
             .with_context(|| format!("the case {} could not be read", file.display()))?;
         let get = |name: &str| {
             tensors.get(name).with_context(|| {
@@ -187,8 +199,9 @@ impl Inputs {
 }
 
 fn batch(images: Tensor, labels: &Tensor) -> Result<Batch> {
-    let labels = labels.to_dtype(DType::U32)?.to_vec1::<u32>()?;
-    Ok(Batch { images, targets: one_hot(&labels, CLASSES, DType::F32, &Device::Cpu)? })
+    let labels: Vec<u32> = labels.to_vec1::<i64>()?.into_iter().map(|label| label as u32).collect();
+    let targets = one_hot(&labels, CLASSES, DType::F32, images.device())?;
+    Ok(Batch { images, targets })
 }
 
 #[cfg(test)]
@@ -201,7 +214,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("xtask-case-{}", std::process::id()));
         case.write(&file).unwrap();
         let network = case.network().unwrap();
-        let inputs = Inputs::load(&case, &network, &file).unwrap();
+        let inputs = Inputs::load(&case, &network, &file, &Device::Cpu).unwrap();
         std::fs::remove_file(&file).unwrap();
 
         let written = case.inputs().unwrap();
@@ -221,6 +234,7 @@ mod tests {
             assert!(case.name.starts_with(case.learner), "{}", case.name);
             let end = match case.task {
                 Task::Meta => format!("-T{}", case.steps),
+                Task::MetaEvery => format!("-T{}-every", case.steps),
                 Task::Plain => "-plain".into(),
             };
             assert!(case.name.ends_with(&end), "{}", case.name);

@@ -3,8 +3,12 @@
 mod case;
 mod compare;
 mod ours;
+mod pack;
 mod peer;
+mod place;
 mod profile;
+mod sides;
+mod table;
 mod venv;
 mod worker;
 
@@ -20,6 +24,7 @@ Examples:
   cargo xtask bench --save-baseline before   keep the timings under a name
   cargo xtask bench --baseline before        compare with them
   cargo xtask bench peer                     compare with PyTorch
+  cargo xtask bench peer --device cuda       on a GPU
   cargo xtask bench profile                  where the time of a step goes";
 
 /// Measure the speed of the operations and of whole meta-iterations.

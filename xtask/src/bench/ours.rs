@@ -1,6 +1,8 @@
 //! Our side of the comparison: a worker (see [`super::worker`]) in a process of its own.
 
 use super::case::{Case, Inputs, SEED, Task};
+use super::place::Place;
+use super::worker::PEAK;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use gtn_core::data::Batch;
@@ -23,6 +25,8 @@ pub(super) struct Args {
     inputs: PathBuf,
     /// Where the results go
     results: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(super) type Results = HashMap<String, Tensor>;
@@ -33,11 +37,18 @@ pub(super) type Iteration = (f64, Results);
 pub(super) fn run(args: &Args) -> Result<()> {
     let case = args.case;
     let network = case.network()?;
-    let inputs = Inputs::load(case, &network, &args.inputs)?;
+    let device = args.place.open()?;
+    let inputs = Inputs::load(case, &network, &args.inputs, &device)?;
     let (_, mut results) = iterate(case.task, &network, &inputs)?;
-    println!("threads: {}", std::thread::available_parallelism()?);
+    match device {
+        Device::Cpu => println!("threads: {}", std::thread::available_parallelism()?),
+        _ => println!("{}", args.place.precision()),
+    }
     for line in std::io::stdin().lines() {
-        line?;
+        if line? == PEAK {
+            println!("{}", args.place.peak_mb()?);
+            continue;
+        }
         let (ms, new) = iterate(case.task, &network, &inputs)?;
         results = new;
         println!("{ms}");
@@ -49,23 +60,29 @@ pub(super) fn run(args: &Args) -> Result<()> {
 /// One iteration: milliseconds a step, and what came out.
 pub(super) fn iterate(task: Task, network: &Network, inputs: &Inputs) -> Result<Iteration> {
     match task {
-        Task::Meta => meta(network, inputs),
+        Task::Meta => meta(network, inputs, false),
+        Task::MetaEvery => meta(network, inputs, true),
         Task::Plain => plain(network, inputs),
     }
 }
 
-fn meta(network: &Network, inputs: &Inputs) -> Result<Iteration> {
+fn meta(network: &Network, inputs: &Inputs, every: bool) -> Result<Iteration> {
+    let device = inputs.real.images.device();
     let mut teaching = Teaching { lessons: &inputs.lessons, adjoints: Vec::new() };
-    let mut last = AfterLast { step: inputs.lessons.len() - 1, real: &inputs.real };
+    let mut exam =
+        Judging { first: if every { 0 } else { inputs.lessons.len() - 1 }, real: &inputs.real };
+    // From an idle device to an idle device.
+    device.synchronize()?;
     let start = Instant::now();
     let found = meta_gradient(
         network,
         InnerOptimizer::Sgd,
         &inputs.first,
         &mut teaching,
-        &mut last,
+        &mut exam,
         Activations::default(),
     )?;
+    device.synchronize()?;
     let ms = milliseconds(start.elapsed(), inputs.lessons.len());
 
     teaching.adjoints.reverse();
@@ -88,13 +105,17 @@ fn plain(network: &Network, inputs: &Inputs) -> Result<Iteration> {
     });
     let set = TeachingSet { steps: steps.collect(), optimizer: InnerOptimizer::Sgd };
     // From the end of the first step to the end of the last: drawing the learner is no training.
-    let (mut first, mut last) = (None, Instant::now());
-    let taught = teach(network, &set, SEED, &mut |_, _| {
-        last = Instant::now();
-        first.get_or_insert(last);
+    let device = inputs.real.images.device();
+    let (mut first, steps) = (Instant::now(), inputs.lessons.len());
+    let taught = teach(network, &set, SEED, &mut |step, _| {
+        if step == 1 {
+            device.synchronize()?;
+            first = Instant::now();
+        }
         Ok(())
     })?;
-    let elapsed = first.map_or(Duration::ZERO, |first| last - first);
+    device.synchronize()?;
+    let elapsed = first.elapsed();
     // The change, in which an error of the steps is not hidden by the first weights; of all
     // parameters together, since that of the smallest is hardly more than their rounding.
     let change = inputs.first.with_flat((taught.params.flat() - inputs.first.flat())?);
@@ -102,7 +123,7 @@ fn plain(network: &Network, inputs: &Inputs) -> Result<Iteration> {
     let parts =
         by_name.values().map(Tensor::flatten_all).collect::<candle_core::Result<Vec<_>>>()?;
     let results = Results::from([("change".to_string(), Tensor::cat(&parts, 0)?)]);
-    Ok((milliseconds(elapsed, inputs.lessons.len() - 1), results))
+    Ok((milliseconds(elapsed, steps - 1), results))
 }
 
 fn milliseconds(elapsed: Duration, steps: usize) -> f64 {
@@ -140,14 +161,14 @@ impl Syllabus for Teaching<'_> {
     }
 }
 
-/// Judges once, after the last step.
-struct AfterLast<'a> {
-    step: usize,
+/// Judges on the same batch after step `first` (from 0) and every later one.
+struct Judging<'a> {
+    first: usize,
     real: &'a Batch,
 }
 
-impl Exam for AfterLast<'_> {
+impl Exam for Judging<'_> {
     fn batch(&mut self, step: usize) -> gtn_core::Result<Option<Batch>> {
-        Ok((step == self.step).then(|| self.real.clone()))
+        Ok((step >= self.first).then(|| self.real.clone()))
     }
 }

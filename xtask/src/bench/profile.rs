@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         std::fs::create_dir_all(root().join("target/bench"))
             .context("target/bench could not be made")?;
         case.write(&file)?;
-        let inputs = Inputs::load(case, &network, &file)?;
+        let inputs = Inputs::load(case, &network, &file, &Device::Cpu)?;
         ours::iterate(case.task, &network, &inputs)?;
         costs.take();
         let mut ms = 0.0;

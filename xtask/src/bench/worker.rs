@@ -1,12 +1,20 @@
 //! A process that does iterations on demand.
 //!
 //! It prints one line once it is warm: the settings that it runs with. Then, for each line that it
-//! reads, it does an iteration and prints the milliseconds that a step took. At the end of its
-//! input it writes the results of the last iteration to a file.
+//! reads, it prints a line: for `go` it does an iteration and prints the milliseconds that a step took,
+//! for `peak` the most MB that it ever held, of device memory where it computes on a device. At the end of its
+//! input it writes the results of the last iteration to a file. A worker that cannot go on may say why,
+//! after `cannot run: `.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// Asks for an iteration.
+const GO: &str = "go";
+/// Asks for the peak of memory.
+pub(super) const PEAK: &str = "peak";
+const CANNOT: &str = "cannot run: ";
 
 /// One side of the comparison. Dropped, it is ended.
 pub(super) struct Worker {
@@ -40,22 +48,19 @@ impl Worker {
 
     /// Does one iteration; returns milliseconds a step.
     pub(super) fn iterate(&mut self) -> Result<f64> {
-        let input = self.input.as_mut().expect("open until the worker is finished");
-        writeln!(input, "go").with_context(|| format!("{} stopped early", self.name))?;
-        let line = self.line()?;
-        line.parse().with_context(|| format!("{} answered `{line}`, not a time", self.name))
+        self.ask(GO)
     }
 
-    /// The most memory that it ever held, in MB of RAM.
-    pub(super) fn peak_mb(&self) -> Result<f64> {
-        let file = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&file).with_context(|| {
-            format!("{file} could not be read; peak memory is measured on Linux only")
-        })?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        let kib = kib.with_context(|| format!("{file} has no line `VmHWM: N kB`"))?;
-        Ok(kib * 1024.0 / 1e6)
+    /// The most memory that it ever held, in MB.
+    pub(super) fn peak_mb(&mut self) -> Result<f64> {
+        self.ask(PEAK)
+    }
+
+    fn ask(&mut self, request: &str) -> Result<f64> {
+        let input = self.input.as_mut().expect("open until the worker is finished");
+        writeln!(input, "{request}").with_context(|| format!("{} stopped early", self.name))?;
+        let line = self.line()?;
+        line.parse().with_context(|| format!("{} answered `{line}`, not a number", self.name))
     }
 
     /// Lets it write its results and end.
@@ -68,7 +73,13 @@ impl Worker {
 
     fn line(&mut self) -> Result<String> {
         match self.output.next() {
-            Some(line) => line.with_context(|| format!("{} answered no text", self.name)),
+            Some(line) => {
+                let line = line.with_context(|| format!("{} answered no text", self.name))?;
+                match line.strip_prefix(CANNOT) {
+                    Some(reason) => bail!("{reason}"),
+                    None => Ok(line),
+                }
+            }
             None => bail!("{} ended before its work was done; its message is above", self.name),
         }
     }
@@ -92,10 +103,10 @@ mod tests {
 
     #[test]
     fn a_worker_answers_each_request() {
-        let mut worker = shell("echo warm; while read line; do echo 1.5; done").unwrap();
+        let mut worker = shell("echo warm; while read line; do echo ${#line}.5; done").unwrap();
         assert_eq!(worker.settings(), "warm");
-        assert_eq!(worker.iterate().unwrap(), 1.5);
-        assert_eq!(worker.iterate().unwrap(), 1.5);
+        assert_eq!(worker.iterate().unwrap(), 2.5);
+        assert_eq!(worker.peak_mb().unwrap(), 4.5);
         worker.finish().unwrap();
     }
 
@@ -107,10 +118,9 @@ mod tests {
         assert!(worker.iterate().unwrap_err().to_string().contains("`soon`"));
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn a_process_has_a_peak() {
-        let worker = shell("echo warm; read line").unwrap();
-        assert!(worker.peak_mb().unwrap() > 0.0);
+    fn a_worker_says_why_it_cannot_go_on() {
+        let error = shell("echo 'cannot run: no device'").err().unwrap();
+        assert_eq!(error.to_string(), "no device");
     }
 }

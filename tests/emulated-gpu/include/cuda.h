@@ -1,0 +1,2 @@
+// Without a version, kernels in half precision are left out.
+#pragma once

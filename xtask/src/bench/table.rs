@@ -1,0 +1,90 @@
+//! The table of `bench peer`.
+
+use serde::Serialize;
+
+/// A case and a peer.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) case: &'static str,
+    pub(super) peer: &'static str,
+    /// Of products, on both sides.
+    pub(super) precision: &'static str,
+    #[serde(flatten)]
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    /// Times are medians of milliseconds an inner step.
+    Compared {
+        peer_ms: f64,
+        ours_ms: f64,
+        /// The peer's time over ours.
+        ratio: f64,
+        peer_mb: f64,
+        ours_mb: f64,
+        max_rel_diff: f64,
+    },
+    /// The peer cannot run here.
+    Missing { reason: String },
+}
+
+pub(super) const HEADER: &str = "case                     peer            peer ms   ours ms   ratio   peer MB   ours MB   max diff";
+
+impl Row {
+    pub(super) fn line(&self) -> String {
+        let start = format!("{:<24} {:<13}", self.case, self.peer);
+        match &self.outcome {
+            Outcome::Compared { peer_ms, ours_ms, ratio, peer_mb, ours_mb, max_rel_diff } => {
+                format!(
+                    "{start} {peer_ms:>9.2} {ours_ms:>9.2} {ratio:>7.2} {peer_mb:>9.0} {ours_mb:>9.0} {max_rel_diff:>10.1e}"
+                )
+            }
+            Outcome::Missing { reason } => format!("{start} {reason}"),
+        }
+    }
+}
+
+/// The median of at least one value.
+pub(super) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&mut [3.0]), 3.0);
+        assert_eq!(median(&mut [9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 9.0]), 3.0);
+    }
+
+    fn row(outcome: Outcome) -> Row {
+        Row { case: "conv2_fc-paper-T32-every", peer: "PyTorch eager", precision: "f32", outcome }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let outcome = Outcome::Compared {
+            peer_ms: 1234.56,
+            ours_ms: 500.0,
+            ratio: 2.47,
+            peer_mb: 9876.0,
+            ours_mb: 1234.0,
+            max_rel_diff: 1.23e-5,
+        };
+        assert_eq!(row(outcome).line().len(), HEADER.len());
+    }
+
+    #[test]
+    fn a_missing_peer_says_why() {
+        let json = serde_json::to_value(row(Outcome::Missing { reason: "no jax".into() })).unwrap();
+        assert_eq!(json["reason"], "no jax");
+        assert_eq!(json["peer"], "PyTorch eager");
+    }
+}
