@@ -105,7 +105,8 @@ struct Footprint {
 
 /// Trains a learner and differentiates the sum of its meta-losses through the training.
 ///
-/// The host waits for the device twice: for all losses of the training, and for all numbers of the way back.
+/// The host waits for the device three times, however many steps there are: for the losses of the
+/// training, and at the end for the meta-losses and for the gradient by the rates.
 ///
 /// # Errors
 /// [`Error::NonFinite`] that names the step at which the learner's loss or

@@ -1,11 +1,12 @@
 //! Whole meta-iterations on a CUDA device, where there is one, against the CPU.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use gtn_core::data::{Batch, Batches};
 use gtn_core::inner::InnerOptimizer;
 use gtn_core::meta::Activations;
 use gtn_core::teacher::Curriculum;
 use gtn_core::trainer::{Iteration, Trainer};
+use gtn_data::{Augment, digits};
 use gtn_tests::{CLASSES, IMAGE, Noise, cuda_or_skip, tiny_recipe};
 
 /// [`Noise`] on a device.
@@ -72,5 +73,25 @@ fn runs_repeat_to_the_bit_and_checkpoints_move_between_devices() {
         let mut resumed = Trainer::resume(&recipe, IMAGE, CLASSES, device, &path).unwrap();
         assert!(bits(resumed.learned().flat()) == bits(trainer.learned().flat()));
         assert_eq!(resumed.step(&NoiseOn(device)).unwrap().iteration, 4);
+    }
+}
+
+#[test]
+fn batches_of_a_data_set_are_those_of_the_cpu() {
+    let Some(device) = cuda_or_skip() else { return };
+    let digits = digits::generate(digits::Sizes { train: 30, validation: 0, test: 5 }, 3).unwrap();
+    let augment = Augment { pad: 3, flip: true, cutout: 5 };
+    let batch = |device: &Device| {
+        let split = digits.train().to_device(device, DType::F32).unwrap();
+        let batches = split.shuffled(8, 1).unwrap().augmented(augment).unwrap();
+        let batch = batches.batch(5).unwrap();
+        let [images, labels] = [batch.images, batch.labels].map(|t| t.flatten_all().unwrap());
+        (images.to_vec1::<f32>().unwrap(), labels.to_vec1::<u32>().unwrap())
+    };
+    let ((ours, labels), (expected, expected_labels)) = (batch(&device), batch(&Device::Cpu));
+    assert_eq!(labels, expected_labels);
+    for (ours, expected) in ours.iter().zip(&expected) {
+        // Multiplied and added in one rounding or in two.
+        assert!((ours - expected).abs() < 1e-5, "{ours}, expected {expected}");
     }
 }

@@ -8,7 +8,7 @@
 #include "../ops/batch_norm/batch_norm.cu"
 #include "../ops/conv2d/conv2d.cu"
 #include "../ops/cross_entropy.cu"
-#include "../ops/depthwise_conv.cu"
+#include "../ops/depthwise_conv/depthwise_conv.cu"
 #include "../ops/global_avg_pool.cu"
 #include "../ops/leaky_relu.cu"
 #include "../ops/log_softmax.cu"

@@ -1,5 +1,8 @@
 //! Convolution of each channel by itself.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use super::conv2d::product_rule;
 use super::window::{Axis, outputs, seen_by, sees};
 use super::{Forward, Keep, Kept, Op, arity, nchw};
@@ -151,13 +154,13 @@ impl Geometry {
 
 /// `Σ w∗x` over the pairs `(x, w)`.
 fn forward<T: Float>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-    on_cuda!(terms[0].0 => on_cuda::correlate(g, "depthwise_conv", terms, &g.output()));
+    on_cuda!(terms[0].0 => cuda::correlate(g, "depthwise_conv", terms, &g.output()));
     correlate::<T>(g, terms, [g.input, g.output()], &g.sees)
 }
 
 /// `Σ wᵀ∗gy` over the pairs `(gy, w)`: the adjoint of the images.
 fn input_gradient<T: Float>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-    on_cuda!(terms[0].0 => on_cuda::correlate(g, "depthwise_conv_input", terms, &g.input));
+    on_cuda!(terms[0].0 => cuda::correlate(g, "depthwise_conv_input", terms, &g.input));
     let [_, _, height, width] = g.input;
     let seen = [seen_by(&g.sees[0], height), seen_by(&g.sees[1], width)];
     correlate::<T>(g, terms, [g.output(), g.input], &seen)
@@ -244,7 +247,7 @@ const PARTS: usize = 8;
 
 /// `Σ gy∗x` over pairs of images and output adjoints: the adjoint of the weights.
 fn weight_gradient<T: Float>(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-    on_cuda!(terms[0].0 => on_cuda::weight_gradient(g, terms));
+    on_cuda!(terms[0].0 => cuda::weight_gradient(g, terms));
     let last = |map: &Tensor| channels_last(map);
     let maps = terms.iter().map(|(x, gy)| Ok((last(x)?, last(gy)?))).collect::<Result<Vec<_>>>()?;
     let maps = maps.iter().map(|(x, gy)| Ok((view::<T>(x)?, view::<T>(gy)?)));
@@ -296,59 +299,6 @@ fn add_weight_gradient<T: Float>(
                 }
             }
         }
-    }
-}
-
-#[cfg(feature = "cuda")]
-mod on_cuda {
-    use super::{Geometry, Result, Tensor, channels_last};
-    use crate::cuda::{Sums, transposed};
-    use crate::ops::cuda::feature_map;
-
-    impl Geometry {
-        fn sizes(&self) -> [usize; 10] {
-            let [_, channels, height, width] = self.input;
-            let [_, _, out_h, out_w] = self.output();
-            let ([kernel_h, kernel_w], [down, across]) = (self.kernel, self.op.padding);
-            let stride = self.op.stride;
-            [height, width, channels, out_h, out_w, kernel_h, kernel_w, stride, down, across]
-        }
-    }
-
-    /// A pair of operands, or two, one after the other.
-    fn operands(
-        terms: &[(&Tensor, &Tensor)],
-        second: impl Fn(&Tensor) -> Result<Tensor>,
-    ) -> Result<[Option<Tensor>; 4]> {
-        let mut all = [const { None }; 4];
-        for (i, (a, b)) in terms.iter().enumerate() {
-            (all[2 * i], all[2 * i + 1]) = (Some(channels_last(a)?), Some(second(b)?));
-        }
-        Ok(all)
-    }
-
-    pub(super) fn correlate(
-        g: &Geometry,
-        kernel: &'static str,
-        terms: &[(&Tensor, &Tensor)],
-        to: &[usize],
-    ) -> Result<Tensor> {
-        let operands = operands(terms, |w| Ok(w.contiguous()?))?;
-        feature_map(kernel, operands.each_ref().map(Option::as_ref), to, g.sizes())
-    }
-
-    pub(super) fn weight_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-        let operands = operands(terms, channels_last)?;
-        let like = operands[0].as_ref().expect("there is a pair at least");
-        let [batch, channels, out_h, out_w] = g.output();
-        let size = [batch * out_h * out_w, channels, 1, g.taps()];
-        let kernel = "depthwise_conv_weight";
-        let sums = Sums::new(kernel, like, size, |launch, partial, parts| {
-            let launch = launch.optional(operands.iter().map(Option::as_ref))?;
-            launch.tensors([partial])?.int(parts)?.ints(g.sizes())
-        })?;
-        let sums = sums.scaled(1.0, &[g.taps(), channels])?;
-        transposed(&sums, [g.taps(), channels], &[channels, 1, g.kernel[0], g.kernel[1]])
     }
 }
 
