@@ -112,7 +112,8 @@ def exported(results):
 
 
 def peak(args):
-    """MB: of tensors on a GPU, of RAM on a CPU."""
+    """MB: of tensors on a GPU from now on, of RAM on a CPU."""
     if args.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
         return lambda: torch.cuda.max_memory_allocated() / 1e6
     return worker.resident_peak

@@ -112,11 +112,18 @@ impl Sides {
                 let peer_ms = median(&mut times);
                 let max_rel_diff = max_rel_diff(&ours_out, &results)?;
                 let ratio = peer_ms / ours_ms;
-                Ok(Outcome::Compared { peer_ms, ours_ms, ratio, peer_mb, ours_mb, max_rel_diff })
+                Ok(Outcome::Compared { peer_ms, ratio, peer_mb, max_rel_diff })
             });
             let outcome =
                 compared.unwrap_or_else(|error| Outcome::Missing { reason: format!("{error:#}") });
-            Row { case: case.name, peer: peer.name, precision: self.place.precision(), outcome }
+            Row {
+                case: case.name,
+                peer: peer.name,
+                precision: self.place.precision(),
+                ours_ms,
+                ours_mb,
+                outcome,
+            }
         });
         Ok(rows.collect())
     }
