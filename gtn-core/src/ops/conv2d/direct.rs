@@ -40,7 +40,8 @@ pub(super) fn forward<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> Vec<T> {
     })
 }
 
-fn image_of<'a, T>(images: &&'a [T], size: usize, n: usize) -> &'a [T] {
+/// Image `n` of a batch with so many elements each.
+pub(super) fn image_of<'a, T>(images: &&'a [T], size: usize, n: usize) -> &'a [T] {
     &images[n * size..(n + 1) * size]
 }
 

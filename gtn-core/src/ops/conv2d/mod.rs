@@ -335,18 +335,30 @@ mod tests {
             prop_assume!(op.shape(&[&x, &w]).is_ok());
             let g = Geometry::new(op, &x, &w).unwrap();
             prop_assume!(narrow::applies(&g));
-            let [x, w, dx, dw, gy, dgy] = operands(op, x, w, seed).map(|t| -> Vec<f64> {
-                plain(&t).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-            });
-            let close = |a: &[f64], b: &[f64]| {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12)
-            };
-            let terms = [(&dx[..], &w[..]), (&x[..], &dw[..])];
-            prop_assert!(close(&narrow::forward(&g, &terms), &direct::forward(&g, &terms)));
-            let terms = [(&dx[..], &gy[..]), (&x[..], &dgy[..])];
-            let (narrow, direct) = (narrow::weight_gradient(&g, &terms), direct::weight_gradient(&g, &terms));
-            prop_assert!(close(&narrow, &direct));
+            narrow_agrees(op, x, w, seed);
         }
+    }
+
+    /// [`narrow`] against [`direct`].
+    fn narrow_agrees(op: Conv2d, x: [usize; 4], w: [usize; 4], seed: u64) {
+        let g = Geometry::new(op, &x, &w).unwrap();
+        assert!(narrow::applies(&g));
+        let [x, w, dx, dw, gy, dgy] = operands(op, x, w, seed)
+            .map(|t| -> Vec<f64> { plain(&t).unwrap().flatten_all().unwrap().to_vec1().unwrap() });
+        let close = |a: &[f64], b: &[f64]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12)
+        };
+        let terms = [(&dx[..], &w[..]), (&x[..], &dw[..])];
+        assert!(close(&narrow::forward(&g, &terms), &direct::forward(&g, &terms)));
+        let terms = [(&dx[..], &gy[..]), (&x[..], &dgy[..])];
+        let narrow = narrow::weight_gradient(&g, &terms);
+        assert!(close(&narrow, &direct::weight_gradient(&g, &terms)));
+    }
+
+    #[test]
+    fn few_channels_under_kernels_that_reach_beyond_the_image() {
+        narrow_agrees(Conv2d { stride: 1, padding: [0, 2] }, [2, 8, 3, 1], [1, 8, 1, 5], 1);
+        narrow_agrees(Conv2d { stride: 1, padding: [2, 0] }, [2, 8, 1, 3], [3, 8, 5, 1], 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! empty. Their lanes hold what every pixel adds to the outputs around it, or channels of the input.
 
 use super::Terms;
+use super::direct::image_of;
 use super::geometry::Geometry;
 use super::weights;
 use super::window::Window;
@@ -29,7 +30,7 @@ pub(super) fn forward<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> Vec<T> {
         let segments: Vec<Segment<'_, T>> = terms
             .iter()
             .zip(&weights)
-            .map(|((x, _), w)| Segment { a: &x[n * g.image()..], b: w, count: c })
+            .map(|((x, _), w)| Segment { a: image_of(x, g.image(), n), b: w, count: c })
             .collect();
         let mut added = vec![T::zero(); pixels * parts];
         product((pixels, parts), strides, &segments, &mut added, false);
@@ -47,7 +48,7 @@ fn gather<T: Lanes>(g: &Geometry, added: &[T], out: &mut [T]) {
             };
             for kx in 0..g.kernel_w {
                 let first = g.padding[1].saturating_sub(kx);
-                let end = (g.width + g.padding[1] - kx).min(g.out_w);
+                let end = (g.width + g.padding[1]).saturating_sub(kx).min(g.out_w);
                 if first >= end {
                     continue;
                 }
@@ -88,8 +89,8 @@ pub(super) fn weight_gradient<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> V
                 .iter()
                 .zip(&mut scratch)
                 .map(|((x, gy), scratch)| {
-                    let gy = &gy[n * g.output()..(n + 1) * g.output()];
-                    (&x[n * g.image()..(n + 1) * g.image()], window.framed(gy, scratch))
+                    let gy = window.framed(image_of(gy, g.output(), n), scratch);
+                    (image_of(x, g.image(), n), gy)
                 })
                 .collect();
             let mut segments = Vec::with_capacity(pairs.len() * g.height);
