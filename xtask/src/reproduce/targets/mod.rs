@@ -1,6 +1,7 @@
 //! What can be measured again: a folder a target.
 
 mod cifar_128;
+mod comparison;
 mod curriculum;
 mod mnist_32;
 mod nas_correlation;
@@ -51,10 +52,10 @@ pub(crate) trait Target: Sync {
 
 /// All targets.
 pub(super) const TARGETS: [&dyn Target; 6] = [
-    &mnist_32::Mnist32,
-    &curriculum::Curricula,
+    &mnist_32::MNIST_32,
+    &curriculum::CURRICULUM,
     &weight_norm::WeightNorm,
-    &cifar_128::Cifar128,
+    &cifar_128::CIFAR_128,
     &nas_correlation::NasCorrelation,
     &nas_search::NasSearch,
 ];
