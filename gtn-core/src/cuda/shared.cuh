@@ -105,3 +105,16 @@ struct Axis {
         return from >= 0 && from % stride == 0 && from / stride < outputs ? from / stride : -1;
     }
 };
+
+// Calls `f(y, x, row, column)` for every output `(y, x)` whose window sees a pixel at its place
+// `(row, column)`, in the order of places.
+template <typename F>
+__device__ void outputs_that_see(const Place &pixel, Axis down, Axis across, int out_h, int out_w, F f) {
+    for (int row = 0; row < down.kernel; row++) {
+        const int y = down.output(pixel.y, row, out_h);
+        for (int column = 0; y >= 0 && column < across.kernel; column++) {
+            const int x = across.output(pixel.x, column, out_w);
+            if (x >= 0) f(y, x, row, column);
+        }
+    }
+}

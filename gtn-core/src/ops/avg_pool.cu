@@ -22,15 +22,9 @@ KERNEL(avg_pool_adjoint)(int n, const Real *gy, Real *gx, int height, int width,
     const Map map = {out_h, out_w, channels};
     const Axis axis = {kernel, stride, before};
     Real sum = 0;
-    for (int row = 0; row < kernel; row++) {
-        const int y = axis.output(pixel.y, row, out_h);
-        for (int column = 0; y >= 0 && column < kernel; column++) {
-            const int x = axis.output(pixel.x, column, out_w);
-            if (x < 0) continue;
-            const int pixels =
-                (axis.last(y, height) - axis.first(y)) * (axis.last(x, width) - axis.first(x));
-            sum += gy[map.at(pixel.image, y, x, pixel.channel)] * (Real(1) / pixels);
-        }
-    }
+    outputs_that_see(pixel, axis, axis, out_h, out_w, [&](int y, int x, int, int) {
+        const int pixels = (axis.last(y, height) - axis.first(y)) * (axis.last(x, width) - axis.first(x));
+        sum += gy[map.at(pixel.image, y, x, pixel.channel)] * (Real(1) / pixels);
+    });
     gx[i] = sum;
 }

@@ -40,14 +40,9 @@ KERNEL(max_pool_adjoint)(int n, const Real *gy, const unsigned char *winner, Rea
     const Map map = {out_h, out_w, channels};
     const Axis axis = {kernel, stride, before};
     Real sum = 0;
-    for (int row = 0; row < kernel; row++) {
-        const int y = axis.output(pixel.y, row, out_h);
-        for (int column = 0; y >= 0 && column < kernel; column++) {
-            const int x = axis.output(pixel.x, column, out_w);
-            if (x < 0) continue;
-            const int from = map.at(pixel.image, y, x, pixel.channel);
-            if (winner[from] == row * kernel + column) sum += gy[from];
-        }
-    }
+    outputs_that_see(pixel, axis, axis, out_h, out_w, [&](int y, int x, int row, int column) {
+        const int from = map.at(pixel.image, y, x, pixel.channel);
+        if (winner[from] == row * kernel + column) sum += gy[from];
+    });
     gx[i] = sum;
 }

@@ -21,13 +21,9 @@ KERNEL(patches_adjoint)(int n, const Real *rows, Real *gx, int height, int width
     const Axis down = {kernel_h, stride, pad_h}, across = {kernel_w, stride, pad_w};
     const Map map = {out_h, out_w, kernel_h * kernel_w * channels};
     Real sum = 0;
-    for (int ky = 0; ky < kernel_h; ky++) {
-        const int y = down.output(pixel.y, ky, out_h);
-        for (int kx = 0; y >= 0 && kx < kernel_w; kx++) {
-            const int x = across.output(pixel.x, kx, out_w);
-            const int place = (ky * kernel_w + kx) * channels + pixel.channel;
-            if (x >= 0) sum += rows[map.at(pixel.image, y, x, place)];
-        }
-    }
+    outputs_that_see(pixel, down, across, out_h, out_w, [&](int y, int x, int ky, int kx) {
+        const int place = (ky * kernel_w + kx) * channels + pixel.channel;
+        sum += rows[map.at(pixel.image, y, x, place)];
+    });
     gx[i] = sum;
 }

@@ -28,17 +28,12 @@ KERNEL(depthwise_conv_input)(int n, const Real *gy, const Real *w, const Real *g
     const Map map = {out_h, out_w, channels};
     const Axis down = {kernel_h, stride, pad_h}, across = {kernel_w, stride, pad_w};
     Real sum = 0;
-    for (int ky = 0; ky < kernel_h; ky++) {
-        const int y = down.output(pixel.y, ky, out_h);
-        for (int kx = 0; y >= 0 && kx < kernel_w; kx++) {
-            const int x = across.output(pixel.x, kx, out_w);
-            if (x < 0) continue;
-            const int from = map.at(pixel.image, y, x, pixel.channel);
-            const int tap = (pixel.channel * kernel_h + ky) * kernel_w + kx;
-            sum += gy[from] * w[tap];
-            if (gy2) sum += gy2[from] * w2[tap];
-        }
-    }
+    outputs_that_see(pixel, down, across, out_h, out_w, [&](int y, int x, int ky, int kx) {
+        const int from = map.at(pixel.image, y, x, pixel.channel);
+        const int tap = (pixel.channel * kernel_h + ky) * kernel_w + kx;
+        sum += gy[from] * w[tap];
+        if (gy2) sum += gy2[from] * w2[tap];
+    });
     gx[i] = sum;
 }
 
