@@ -2,7 +2,7 @@
 
 use crate::data::ImageShape;
 use crate::graph::{Graph, Trace};
-use crate::network::builder::{Leaf, Means, NetworkBuilder};
+use crate::network::builder::{Leaf, Means, NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
 use crate::network::{Layout, Params, gather, leaves, mask};
 use crate::ops::{Concat, Conv2d, Op, ReflectionPad, Reshape, Tanh, Upsample};
 use crate::{Error, Result};
@@ -64,28 +64,29 @@ impl Generator {
         }
         let [hidden, deep, shallow] = widths;
         let conv = Conv2d { stride: 1, padding: [0; 2] };
+        let gain = rectifier_gain(SLOPE);
         let mut net = NetworkBuilder::new(Means::Batch, true);
         let x = net.input(&[noise + classes]);
 
-        let x = net.linear("fc1", x, hidden)?;
+        let x = net.linear("fc1", x, hidden, gain)?;
         let x = net.batch_norm("bn1", x)?;
         let x = net.leaky_relu(x, SLOPE)?;
 
         let sample = vec![deep, height / 4, width / 4];
-        let x = net.linear("fc2", x, sample.iter().product())?;
+        let x = net.linear("fc2", x, sample.iter().product(), gain)?;
         let x = net.batch_norm("bn2", x)?;
         let x = net.leaky_relu(x, SLOPE)?;
         let x = net.apply(Reshape { sample }, &[x])?;
 
         let x = net.apply(Upsample { factor: 2 }, &[x])?;
         let x = net.apply(ReflectionPad { padding: 1 }, &[x])?;
-        let x = net.conv("conv1", x, shallow, [3; 2], conv)?;
+        let x = net.conv("conv1", x, shallow, [3; 2], conv, gain)?;
         let x = net.batch_norm("bn3", x)?;
         let x = net.leaky_relu(x, SLOPE)?;
 
         let x = net.apply(Upsample { factor: 2 }, &[x])?;
         let x = net.apply(ReflectionPad { padding: 1 }, &[x])?;
-        let x = net.conv("conv2", x, channels, [3; 2], conv)?;
+        let x = net.conv("conv2", x, channels, [3; 2], conv, OUTPUT_GAIN)?;
         let x = net.bias("conv2", x)?;
         let x = net.apply(Tanh { scale: 2.0 }, &[x])?;
 

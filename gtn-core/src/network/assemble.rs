@@ -1,6 +1,6 @@
 //! From a list of layers to a graph of operations.
 
-use super::builder::NetworkBuilder;
+use super::builder::{NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
 use super::layers::Layer;
 use crate::graph::Value;
 use crate::ops::{
@@ -36,7 +36,7 @@ pub(super) fn assemble(
             }
             _ => {
                 left = after;
-                one(net, &mut named, layer, x, classes)
+                one(net, &mut named, layer, x, classes, gain_before(after))
             }
         };
         let number = layers.len() - after.len();
@@ -45,23 +45,34 @@ pub(super) fn assemble(
     Ok(x)
 }
 
-/// The value after one layer, where `x` is the one before.
+/// How long the rows of a weight before these layers are at the start.
+fn gain_before(after: &[Layer]) -> f64 {
+    use Layer::{AvgPool, LeakyRelu, MaxPool, MeanNorm};
+    match after.iter().find(|l| !matches!(l, MaxPool { .. } | AvgPool { .. } | MeanNorm { .. })) {
+        Some(LeakyRelu { slope }) => rectifier_gain(*slope),
+        // Rectified is what it takes, if at all: a sum of two such branches is as large as what they took.
+        _ => 1.0,
+    }
+}
+
+/// The value after one layer, where `x` is the one before. Weights start with rows of length `gain`.
 fn one(
     net: &mut NetworkBuilder,
     named: &mut Named,
     layer: &Layer,
     x: Value,
     classes: usize,
+    gain: f64,
 ) -> Result<Value> {
     match *layer {
         Layer::Conv { ref name, channels, kernel, stride, padding } => {
             positive("channels", channels)?;
             let op = Conv2d { stride, padding: padding.axes() };
-            net.conv(name, x, channels, kernel.axes(), op)
+            net.conv(name, x, channels, kernel.axes(), op, gain)
         }
         Layer::DepthwiseConv { ref name, kernel, stride, padding } => {
             let op = DepthwiseConv { stride, padding: padding.axes() };
-            net.depthwise_conv(name, x, kernel.axes(), op)
+            net.depthwise_conv(name, x, kernel.axes(), op, gain)
         }
         Layer::MaxPool { kernel, stride, padding } => {
             net.apply(MaxPool { kernel, stride, padding }, &[x])
@@ -76,11 +87,11 @@ fn one(
         Layer::Linear { ref name, features } => {
             positive("features", features)?;
             let x = flatten(net, x)?;
-            net.linear(name, x, features)
+            net.linear(name, x, features, gain)
         }
         Layer::Classifier { ref name } => {
             let x = flatten(net, x)?;
-            let x = net.linear(name, x, classes)?;
+            let x = net.linear(name, x, classes, OUTPUT_GAIN)?;
             net.bias(name, x)
         }
         Layer::Mark { ref value } => named.mark(value, x),
@@ -159,7 +170,7 @@ fn flatten(net: &mut NetworkBuilder, x: Value) -> Result<Value> {
 mod tests {
     use super::*;
     use crate::data::ImageShape;
-    use crate::network::{Network, Normalization};
+    use crate::network::{Init, Network, Normalization};
 
     const IMAGE: ImageShape = ImageShape { channels: 2, height: 6, width: 5 };
 
@@ -207,6 +218,38 @@ mod tests {
         assert_eq!(shape("b.g"), [4]);
         assert_eq!(shape("d.weight"), [2, 8, 1, 1]);
         assert_eq!(shape("fc.weight"), [3, 2 * 6 * 5]);
+    }
+
+    #[test]
+    fn rows_start_as_long_as_what_follows_asks() {
+        let network = build(
+            "{ op = 'conv', name = 'rectified', channels = 4, kernel = 3, padding = 1 },
+             { op = 'max_pool', kernel = 2, stride = 2 },
+             { op = 'mean_norm', name = 'norm' },
+             { op = 'leaky_relu', slope = 0.1 },
+             { op = 'depthwise_conv', name = 'not', kernel = 3, padding = 1 },
+             { op = 'conv', name = 'branch', channels = 2, kernel = 1 },
+             { op = 'mean_norm', name = 'branch' },
+             { op = 'mark', value = 'a' },
+             { op = 'sum', of = ['a', 'a'] },
+             { op = 'linear', name = 'linear', features = 5 },
+             { op = 'leaky_relu', slope = 0.5 },",
+        )
+        .unwrap();
+        let start = |name: &str| {
+            let slots = network.params().slots();
+            slots.iter().find(|slot| slot.name == name).unwrap().init
+        };
+        for (name, square) in [
+            ("rectified", 2.0 / 1.01),
+            ("not", 1.0),
+            ("branch", 1.0),
+            ("linear", 1.6),
+            ("fc", 1.0 / 3.0),
+        ] {
+            let Init::Constant(length) = start(&format!("{name}.g")) else { panic!("{name}") };
+            assert!((length * length - square).abs() < 1e-12, "{name}: {length}");
+        }
     }
 
     #[test]

@@ -54,6 +54,15 @@ pub(crate) struct Built {
     pub(crate) rectified: Vec<Value>,
 }
 
+/// How long the rows of a last layer are at the start: what its outputs are before anything is learned should say little.
+pub(crate) const OUTPUT_GAIN: f64 = 0.577_350_269_189_625_8;
+
+/// How long a weight's rows are for a leaky rectifier of this slope to follow, so that signals neither grow nor fade from
+/// layer to layer: He et al., arXiv 1502.01852. A rectifier of slope 1, that is none, asks for 1.
+pub(crate) fn rectifier_gain(slope: f64) -> f64 {
+    (2.0 / (1.0 + slope * slope)).sqrt()
+}
+
 impl NetworkBuilder {
     pub(crate) fn new(means: Means, weight_norm: bool) -> Self {
         Self {
@@ -89,17 +98,19 @@ impl NetworkBuilder {
         Ok(self.graph.leaf(shape))
     }
 
-    /// A weight, which starts evenly from ±1/√fan-in: normalized, as directions and lengths, or as
-    /// it is. Larger directions would slow the learner down: one turns by its gradient over its
-    /// length squared.
-    fn weight(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
+    /// A weight whose rows are `gain` long at the start: normalized, as directions and lengths, or as it is.
+    ///
+    /// Directions start evenly from ±1/√fan-in. Longer ones would slow the learner down: a direction turns by its
+    /// gradient over its length squared.
+    fn weight(&mut self, name: &str, shape: &[usize], gain: f64) -> Result<Value> {
+        let weight = format!("{name}.weight");
+        if !self.weight_norm {
+            return self.param(weight, shape, Init::Rows { length: gain });
+        }
         let fan_in: usize = shape[1..].iter().product();
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-        let v = self.param(format!("{name}.weight"), shape, Init::Uniform { bound })?;
-        if !self.weight_norm {
-            return Ok(v);
-        }
-        let g = self.param(format!("{name}.g"), &shape[..1], Init::RowNorms)?;
+        let v = self.param(weight, shape, Init::Uniform { bound })?;
+        let g = self.param(format!("{name}.g"), &shape[..1], Init::Constant(gain))?;
         self.apply(WeightNorm, &[v, g])
     }
 
@@ -110,10 +121,11 @@ impl NetworkBuilder {
         channels: usize,
         [kernel_h, kernel_w]: [usize; 2],
         op: Conv2d,
+        gain: f64,
     ) -> Result<Value> {
         // A value that is no feature map is refused by the operation itself.
         let inputs = self.sample(x).first().copied().unwrap_or(0);
-        let w = self.weight(name, &[channels, inputs, kernel_h, kernel_w])?;
+        let w = self.weight(name, &[channels, inputs, kernel_h, kernel_w], gain)?;
         self.apply(op, &[x, w])
     }
 
@@ -123,15 +135,22 @@ impl NetworkBuilder {
         x: Value,
         [kernel_h, kernel_w]: [usize; 2],
         op: DepthwiseConv,
+        gain: f64,
     ) -> Result<Value> {
         let channels = self.sample(x).first().copied().unwrap_or(0);
-        let w = self.weight(name, &[channels, 1, kernel_h, kernel_w])?;
+        let w = self.weight(name, &[channels, 1, kernel_h, kernel_w], gain)?;
         self.apply(op, &[x, w])
     }
 
-    pub(crate) fn linear(&mut self, name: &str, x: Value, features: usize) -> Result<Value> {
+    pub(crate) fn linear(
+        &mut self,
+        name: &str,
+        x: Value,
+        features: usize,
+        gain: f64,
+    ) -> Result<Value> {
         let inputs = self.sample(x).iter().product();
-        let w = self.weight(name, &[features, inputs])?;
+        let w = self.weight(name, &[features, inputs], gain)?;
         self.apply(Linear, &[x, w])
     }
 

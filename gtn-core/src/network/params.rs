@@ -23,8 +23,11 @@ pub enum Init {
         /// Its standard deviation.
         std: f64,
     },
-    /// The norm of each row of the parameter before this one.
-    RowNorms,
+    /// Rows of the same length in directions drawn evenly from a cube.
+    Rows {
+        /// The norm of each.
+        length: f64,
+    },
     /// Rows with a single one, which moves on by a column from row to row.
     EvenLabels,
 }
@@ -132,24 +135,21 @@ impl Params {
                     let draws = normal(&[slot.len()], DType::F32, &Device::Cpu, rng)?;
                     all.extend(draws.to_vec1::<f32>()?.iter().map(|v| v * std as f32));
                 }
+                Init::Rows { length } => {
+                    let row: usize = slot.shape[1..].iter().product();
+                    // The directions of a normalized weight of the same shape, drawn alike.
+                    let bound = 1.0 / (row.max(1) as f32).sqrt();
+                    let mut rows = uniform(slot.len(), bound, rng);
+                    for row in rows.chunks_mut(row.max(1)) {
+                        let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+                        row.iter_mut().for_each(|v| *v *= length as f32 / norm);
+                    }
+                    all.extend(rows);
+                }
                 Init::EvenLabels => {
                     let classes = slot.shape[1];
                     let ones = (0..slot.len()).map(|i| i / classes % classes == i % classes);
                     all.extend(ones.map(|one| if one { 1.0 } else { 0.0 }));
-                }
-                Init::RowNorms => {
-                    let rows = slot.len();
-                    let before = layout
-                        .slots
-                        .iter()
-                        .find(|s| s.offset + s.len() == slot.offset)
-                        .expect("row norms follow the parameter that they are of");
-                    let row = before.len() / rows.max(1);
-                    let norms: Vec<f32> = all[before.offset..]
-                        .chunks(row.max(1))
-                        .map(|row| row.iter().map(|v| v * v).sum::<f32>().sqrt())
-                        .collect();
-                    all.extend(norms);
                 }
             }
         }
