@@ -40,10 +40,10 @@ pub struct Cli {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Verbosity {
     /// Say more (twice: everything)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing but warnings and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, display_order = 901, conflicts_with = "verbose")]
     pub quiet: bool,
 }
 
@@ -88,9 +88,10 @@ pub struct Compute {
 /// Train a teacher.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  gtn train --data digits --out runs/digits
+  gtn train --preset digits-quickstart --out runs/digits
   gtn train --preset mnist-cpu --data data/mnist --set inner.steps=8 --out runs/mnist8
   gtn train --config runs/mnist8/config.toml --seed 2 --out runs/mnist8-seed2
+  gtn train --preset mnist-search --data data/mnist --out runs/teacher
   gtn train --resume --out runs/mnist8
 
 Ctrl-C stops after the current meta-iteration, with a checkpoint; --resume goes on from there.")]
@@ -98,7 +99,7 @@ pub struct Train {
     /// Configuration to start from
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     pub config: Option<PathBuf>,
-    /// Built-in configuration to start from
+    /// Built-in configuration to start from; without one, the paper's, which wants a GPU
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Data set: a folder (idx, CIFAR-10 or train/CLASS/*.png), `digits`, or `digits:N`
@@ -129,9 +130,9 @@ pub struct Train {
   gtn eval runs/mnist --learners 20 --json
   gtn eval runs/mnist --learner conv2_fc:32,64,128
 
-The learners taught by real data take as many steps of the same size, with the learning rate and
-momentum that do best on the validation split. The result is kept as eval.json in the run folder, for
-the report, unless other learners are asked for.")]
+The learners taught by real data take as many steps of the same size, with the learning rate and \
+momentum that do best on the validation split. The result is kept as eval.json in the run folder, \
+for the report, unless other learners are asked for.")]
 pub struct Eval {
     /// Run folder
     pub run: PathBuf,

@@ -26,10 +26,48 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Stopped by Ctrl-C before the end, with all that was done on the disk: exit code 130.
+#[derive(Debug)]
+pub struct Stopped {
+    go_on: String,
+}
+
+impl Stopped {
+    /// What this command line goes on with.
+    #[must_use]
+    pub fn error(go_on: impl Into<String>) -> anyhow::Error {
+        anyhow::Error::new(Self { go_on: go_on.into() })
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped; go on with: {}", self.go_on)
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 /// The exit code of a command that ended with `error`.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    ExitCode::from(if is_usage(error) { 2 } else { 1 })
+    ExitCode::from(match error {
+        stopped if stopped.is::<Stopped>() => 130,
+        usage if is_usage(usage) => 2,
+        _ => 1,
+    })
+}
+
+/// The sentence of an error and its causes. A cause that the sentence has named already is not named again.
+#[must_use]
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
@@ -44,6 +82,15 @@ fn is_usage(error: &anyhow::Error) -> bool {
 mod tests {
     use super::*;
     use anyhow::Context;
+
+    #[test]
+    fn causes_are_told_once() {
+        let full = || std::io::Error::other("disk full");
+        let named = gtn_core::Error::Io { path: "a".into(), source: full() };
+        assert_eq!(sentence(&named.into()), "cannot read or write a: disk full");
+        let context = Err::<(), _>(full()).context("cannot write b").unwrap_err();
+        assert_eq!(sentence(&context), "cannot write b: disk full");
+    }
 
     #[test]
     fn usage_is_recognized_beneath_its_context() {

@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the command line of this process. Exit codes: 0 success, 1 failure at
-/// run time, 2 wrong usage or configuration.
+/// run time, 2 wrong usage or configuration, 130 stopped by Ctrl-C.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -45,7 +45,8 @@ pub fn main() -> ExitCode {
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let what = if error.is::<error::Stopped>() { "" } else { "error: " };
+            eprintln!("{what}{}", error::sentence(&error));
             error::exit_code(&error)
         }
     }

@@ -88,6 +88,23 @@ impl RunDir {
         self.0.join("report.html")
     }
 
+    /// Removes what a run begins with, so that another may begin here.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take_back(&self) -> Result<()> {
+        for file in [self.config(), self.metrics()] {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let place = || format!("cannot remove {}", file.display());
+                    return Err(error).with_context(place);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Every sheet with its meta-iteration, in order.
     ///
     /// # Errors

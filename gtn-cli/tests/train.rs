@@ -149,7 +149,7 @@ fn ctrl_c_stops_with_a_checkpoint() {
     assert!(std::process::Command::new("kill").args(interrupt).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{said}");
+    assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("gtn train --resume --out run"), "{said}");
     assert!(run.join("checkpoint.safetensors").is_file());
     assert!(lines(&run) < 3000);
@@ -195,12 +195,56 @@ fn a_run_that_blows_up_keeps_its_last_checkpoint() {
         "--config",
         "tiny.toml",
         "--set",
-        "outer.lr=1e6",
+        "inner.lr=5",
+        "--set",
+        "outer.lr=1e3",
         "--set",
         "run.checkpoint_every=1",
     ];
     let message = error(gtn_in(folder.path()).args(wild).args(["--out", "run"]), 1);
     assert!(message.contains("non-finite"), "{message}");
     let run = folder.path().join("run");
-    assert_eq!(run.join("checkpoint.safetensors").is_file(), lines(&run) > 0);
+    assert!(run.join("checkpoint.safetensors").is_file());
+    assert!(lines(&run) > 0);
+}
+
+#[test]
+fn a_run_that_learned_nothing_leaves_room_for_another() {
+    let folder = workplace();
+    let train = ["train", "--config", "tiny.toml", "--out", "run"];
+    let wild = ["--set", "inner.lr=1e30"];
+    let message = error(gtn_in(folder.path()).args(train).args(wild), 1);
+    assert!(message.contains("meta-iteration 1"), "{message}");
+    gtn_in(folder.path()).args(train).assert().success();
+}
+
+#[test]
+fn impossible_sizes_are_refused_before_anything_is_written() {
+    let folder = workplace();
+    for (key, value) in [
+        ("inner.batch", "1000000000000"),
+        ("inner.steps", "1000000000000"),
+        ("meta.batch", "1000000000000"),
+        ("teacher.noise", "100000000000000"),
+        ("learner.widths", "[100000000000,2,3]"),
+    ] {
+        let set = format!("{key}={value}");
+        let args = ["train", "--config", "tiny.toml", "--out", "run", "--set", &set];
+        let message = error(gtn_in(folder.path()).args(args), 2);
+        assert!(
+            message.contains("at most")
+                || message.contains("smaller")
+                || message.contains("between"),
+            "{set}: {message}"
+        );
+        assert!(!folder.path().join("run").exists(), "{set}");
+    }
+}
+
+#[test]
+fn memory_may_be_another_when_a_run_goes_on() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    let resume = ["train", "--resume", "--out", "run", "--set", "run.keep_activations=0"];
+    gtn_in(folder.path()).args(resume).assert().success();
 }

@@ -10,6 +10,8 @@ use candle_core::Tensor;
 use std::sync::Arc;
 
 const SLOPE: f64 = 0.1;
+/// Of noise, features or channels.
+const MOST: usize = 1 << 20;
 
 /// The generator of Such et al. (arXiv 1912.07768): two fully connected
 /// layers make a small feature map, two convolutions after upsampling make it an image.
@@ -44,7 +46,7 @@ impl Generator {
     /// channels of the small feature map, and those between the convolutions: (1024, 128, 64) in the paper.
     ///
     /// # Errors
-    /// [`Error::Spec`] when height or width is no multiple of 4, or a size is zero.
+    /// [`Error::Spec`] when height or width is no multiple of 4, or a size is not between 1 and 2²⁰.
     pub fn new(
         noise: usize,
         widths: [usize; 3],
@@ -57,9 +59,10 @@ impl Generator {
                 "the generator makes images whose sides are multiples of 4, found {height}×{width}; resize the data set"
             )));
         }
-        if noise == 0 || widths.contains(&0) {
+        let possible = |number: &usize| (1..=MOST).contains(number);
+        if !possible(&noise) || !widths.iter().all(possible) {
             return Err(Error::spec(format!(
-                "the generator's noise and widths must be at least 1, found noise {noise} and widths {widths:?}"
+                "teacher.noise and teacher.widths must be between 1 and {MOST}, found noise {noise} and widths {widths:?}"
             )));
         }
         let [hidden, deep, shallow] = widths;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Recipe<L = LearnerSpec> {
     /// Seed of every draw.
     pub seed: u64,
-    /// Meta-iterations, at least 1.
+    /// Meta-iterations, 1 to 10⁹.
     pub iterations: usize,
     /// Who is taught.
     pub learner: L,
@@ -32,9 +32,9 @@ pub struct Recipe<L = LearnerSpec> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InnerSpec {
-    /// Steps of the optimizer, at least 1.
+    /// Steps of the optimizer, 1 to 100,000.
     pub steps: usize,
-    /// Images a step, at least 1.
+    /// Images a step, 1 to 100,000.
     pub batch: usize,
     /// The rule of a step.
     pub optimizer: InnerOptimizer,
@@ -48,7 +48,7 @@ pub struct InnerSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MetaSpec {
-    /// Real images a meta-loss, at least 1.
+    /// Real images a meta-loss, 1 to 100,000.
     pub batch: usize,
     /// Meta-loss after every so-many-th step and after the last; 0: after the last only.
     pub every: usize,
@@ -113,10 +113,10 @@ impl<L> Recipe<L> {
     /// [`Error::Spec`] that names the key, what is allowed and what was found.
     pub fn validate(&self) -> Result<()> {
         let Self { inner, meta, outer, .. } = self;
-        at_least_one("iterations", self.iterations)?;
-        at_least_one("inner.steps", inner.steps)?;
-        at_least_one("inner.batch", inner.batch)?;
-        at_least_one("meta.batch", meta.batch)?;
+        count("iterations", self.iterations, 1_000_000_000)?;
+        count("inner.steps", inner.steps, 100_000)?;
+        count("inner.batch", inner.batch, 100_000)?;
+        count("meta.batch", meta.batch, 100_000)?;
         let positive = |v: f64| v > 0.0 && v.is_finite();
         check("inner.lr", inner.lr, "above 0", positive)?;
         check("inner.momentum", inner.momentum, "above 0 and below 1", |m| m > 0.0 && m < 1.0)?;
@@ -141,11 +141,14 @@ impl<L> Recipe<L> {
     }
 }
 
-fn at_least_one(key: &str, value: usize) -> Result<()> {
-    if value >= 1 {
-        return Ok(());
-    }
-    Err(Error::spec(format!("{key} must be at least 1, found {value}")))
+/// Numbers above `most` are slips of the pen that no memory would hold, or no one live to see the end of.
+fn count(key: &str, value: usize, most: usize) -> Result<()> {
+    let bound = match value {
+        0 => "at least 1".to_owned(),
+        value if value > most => format!("at most {most}"),
+        _ => return Ok(()),
+    };
+    Err(Error::spec(format!("{key} must be {bound}, found {value}")))
 }
 
 fn check(key: &str, value: f64, allowed: &str, ok: impl Fn(f64) -> bool) -> Result<()> {

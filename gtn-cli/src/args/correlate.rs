@@ -11,12 +11,14 @@ use toml::Value;
 /// Measure how far estimates of architectures can be trusted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  gtn correlate --run runs/mnist --architectures 40 --out runs/correlation
-  gtn correlate --run runs/mnist --gtn-steps 4,8,16 --real-steps 8,64,512 --full-steps 600 --set full.images=5000
+  gtn train --preset mnist-search --data data/mnist --out runs/teacher
+  gtn correlate --run runs/teacher --architectures 40 --out runs/correlation
+  gtn correlate --run runs/teacher --gtn-steps 4,8,16 --real-steps 8,64,512
   gtn correlate --resume --out runs/correlation --architectures 80
 
-One sample of architectures is judged by the teacher, by real data and by zero-cost proxies, and then trained for
-long. Written are rank correlations with 95% intervals, as table, CSV, JSON and plot, and how many steps on
+A teacher ranks the networks of a space well when its learners were drawn from that space. One sample of \
+architectures is judged by the teacher, by real data and by zero-cost proxies, and then trained for \
+long. Written are rank correlations with 95% intervals, as table, CSV, JSON and plot, and how many steps on \
 real data it takes to rank as well as after few steps on synthetic data. Results do not depend on --workers.")]
 pub struct Correlate {
     /// Architectures in the sample

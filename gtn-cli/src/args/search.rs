@@ -15,13 +15,15 @@ use std::path::PathBuf;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
-  gtn search --run runs/mnist --trials 200 --out runs/search
-  gtn search --evaluator real --strategy random --max-seconds 600 --out runs/by-real-data
+  gtn train --preset mnist-search --data data/mnist --out runs/teacher
+  gtn search --run runs/teacher --trials 200 --out runs/search
+  gtn search --evaluator real --max-seconds 600 --out runs/by-real-data
   gtn search --evaluator naswot --space nb201 --trials 500 --json
-  gtn search --resume --out runs/search --trials 400     goes on, until there are 400
-  gtn search rank runs/search                            trains the best for long
+  gtn search --resume --out runs/search --trials 400   until there are 400
+  gtn search rank runs/search                          trains the best for long
 
-Each finished candidate is kept in trials.jsonl at once. A search that was killed goes on with --resume as if
+A teacher ranks the networks of a space well when its learners were drawn from that space. Each finished \
+candidate is kept in trials.jsonl at once. A search that was killed goes on with --resume as if \
 nothing had happened. Results do not depend on --workers."
 )]
 pub struct Search {
@@ -96,7 +98,7 @@ impl SearchOptions {
   gtn search rank runs/search
   gtn search rank runs/search --top 10 --steps 2000 --json
 
-Candidates are trained on augmented real data with a cosine schedule. The best on the validation split is the
+Candidates are trained on augmented real data with a cosine schedule. The best on the validation split is the \
 winner; fresh networks of it are then trained and tested on the test split. Finished trainings are kept.")]
 pub struct Rank {
     /// Folder of the search

@@ -1,9 +1,10 @@
 //! `gtn correlate`: how far estimates of architectures can be trusted.
 
 use crate::args::Correlate;
+use crate::error::Stopped;
 use crate::interrupt::Interrupt;
 use crate::nas::correlate::{correlate, rows, sentences};
-use crate::output;
+use crate::output::{self, word};
 use anyhow::Result;
 
 /// Measures and prints.
@@ -15,11 +16,9 @@ pub fn run(args: &Correlate) -> Result<()> {
     let device = common.compute.open()?;
     let layers = args.layers()?;
     let interrupt = Interrupt::listen()?;
-    let out = args.out.display();
     let found = correlate(layers, &args.out, common.resume, common.workers(), device, &interrupt)?;
     let Some(found) = found else {
-        tracing::warn!("stopped; go on with: gtn correlate --resume --out {out}");
-        return Ok(());
+        return Err(Stopped::error(format!("gtn correlate --resume --out {}", word(&args.out))));
     };
     output::print(&if common.json {
         serde_json::to_string(&found)? + "\n"

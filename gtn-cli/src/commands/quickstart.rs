@@ -4,8 +4,9 @@ use super::train::{Ended, Start, train};
 use super::{eval, report};
 use crate::args;
 use crate::config::{Config, Layer, Override, Preset, RunConfig};
+use crate::error::Stopped;
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::output::{self, word};
 use crate::trained::Trained;
 use anyhow::Result;
 
@@ -28,12 +29,13 @@ pub fn run(args: &args::Quickstart) -> Result<()> {
     let ended = train(RunConfig::load(&layers)?, &args.out, Start::Resume, &device, &interrupt)?;
     drop(interrupt);
     if ended == Ended::Interrupted {
-        return Ok(());
+        let smoke = if args.smoke { " --smoke" } else { "" };
+        return Err(Stopped::error(format!("gtn quickstart{smoke} --out {}", word(&args.out))));
     }
     let trained = Trained::open(&args.out, None, device)?;
     let result = eval::evaluate(&trained, None, learners)?;
     let page = report::write(&trained)?;
-    let out = args.out.display();
+    let out = word(&args.out);
     output::print(&format!(
         "
 {}

@@ -1,11 +1,12 @@
 //! `gtn search`: architectures tried and judged; `gtn search rank`: the best of them trained for long.
 
 use crate::args::{Rank, Search, SearchCommand, SearchOptions};
+use crate::error::Stopped;
 use crate::interrupt::Interrupt;
 use crate::nas::judging::EvaluatorName;
 use crate::nas::rank::{Plan, Ranking, rank};
 use crate::nas::search::{Searched, search};
-use crate::output;
+use crate::output::{self, word};
 use crate::report::words::short;
 use anyhow::Result;
 use gtn_nas::trial::{Trial, ranked};
@@ -32,14 +33,15 @@ fn run_search(args: &SearchOptions) -> Result<()> {
     let layers = args.layers()?;
     let interrupt = Interrupt::listen()?;
     let found = search(layers, &args.out, common.resume, common.workers(), device, &interrupt)?;
-    if found.interrupted {
-        tracing::warn!("stopped; go on with: gtn search --resume --out {}", args.out.display());
-    }
     output::print(&if common.json {
         serde_json::to_string(&Summary::of(&found))? + "\n"
     } else {
         describe(&found, &args.out)
-    })
+    })?;
+    if found.interrupted {
+        return Err(Stopped::error(format!("gtn search --resume --out {}", word(&args.out))));
+    }
+    Ok(())
 }
 
 /// What `--json` prints.

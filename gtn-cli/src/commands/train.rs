@@ -6,10 +6,11 @@
 use crate::args;
 use crate::batches::{Judged, Shuffled, image_shape};
 use crate::config::{Config, Layer, Override, RunConfig};
-use crate::error::Usage;
+use crate::error::{Stopped, Usage};
 use crate::interrupt::Interrupt;
 use crate::learner::Learner;
 use crate::metrics_log::MetricsLog;
+use crate::output::word;
 use crate::progress::Progress;
 use crate::records::MetricsLine;
 use crate::run_dir::{RunDir, write_whole};
@@ -39,8 +40,12 @@ pub fn run(args: &args::Train) -> Result<()> {
     let config = RunConfig::load(&layers(args, &out)?)?;
     let how = if args.resume { Start::Resume } else { Start::New };
     let interrupt = Interrupt::listen()?;
-    train(config, &out, how, &device, &interrupt)?;
-    Ok(())
+    match train(config, &out, how, &device, &interrupt)? {
+        Ended::Finished => Ok(()),
+        Ended::Interrupted => {
+            Err(Stopped::error(format!("gtn train --resume --out {}", word(&out))))
+        }
+    }
 }
 
 fn default_out(args: &args::Train) -> PathBuf {
@@ -102,11 +107,7 @@ pub fn train(
         Start::Resume => RunDir::at(out),
     };
     let dataset = config.data.open()?;
-    let ended = train_on(&dataset, config, run, device, interrupt)?;
-    if ended == Ended::Interrupted {
-        tracing::warn!("go on with: gtn train --resume --out {}", out.display());
-    }
-    Ok(ended)
+    train_on(&dataset, config, run, device, interrupt)
 }
 
 /// Trains a teacher on a data set that is at hand, in a folder in which this may have begun. What the
@@ -142,8 +143,16 @@ pub fn train_on(
             tracing::warn!("stopped after meta-iteration {done} of {total}");
             return Ok(Ended::Interrupted);
         }
-        let message = session.iterate()?;
-        progress.step(&message);
+        match session.iterate() {
+            Ok(message) => progress.step(&message),
+            Err(error) => {
+                // Where nothing was learned there is nothing to go on with: the folder is free for another try.
+                if session.trainer.iteration() == 0 {
+                    session.run.take_back()?;
+                }
+                return Err(error);
+            }
+        }
     }
     drop(progress);
     tracing::info!("{}: all {total} meta-iterations are done", out.display());
@@ -152,7 +161,9 @@ pub fn train_on(
 
 /// Fails where the folder holds a run of another configuration.
 fn compare(config: &RunConfig, run: &RunDir) -> Result<()> {
-    let there = RunConfig::load(&[Layer::file(&run.config())?])?;
+    let mut there = RunConfig::load(&[Layer::file(&run.config())?])?;
+    // The teacher does not depend on it: whoever has less memory now may say so.
+    there.run = config.run.clone();
     match config.difference(&there)? {
         None => Ok(()),
         Some(other) => Err(Usage::error(format!(
@@ -194,7 +205,12 @@ impl Session {
         let bytes = config.run.keep_activations << 20;
         let trainer = trainer.with_activations(Activations::KeepWithin { bytes });
         let validation = match dataset.validation() {
-            none if none.is_empty() => None,
+            none if none.is_empty() => {
+                tracing::warn!(
+                    "no images are held out: neither this run nor `gtn eval` can choose anything by validation; set data.validation above 0"
+                );
+                None
+            }
             some => Some(Judged::new(some, "validation", classes, VALIDATION_IMAGES, device)?),
         };
         let real = Shuffled::training(&config, dataset, device)?;

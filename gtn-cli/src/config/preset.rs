@@ -13,6 +13,8 @@ pub enum Preset {
     MnistCpu,
     /// MNIST as in the paper, for a GPU.
     MnistPaper,
+    /// MNIST with learners drawn from the space `macro`: a teacher to search architectures with.
+    MnistSearch,
 }
 
 impl Preset {
@@ -23,6 +25,7 @@ impl Preset {
             Self::DigitsQuickstart => "digits-quickstart",
             Self::MnistCpu => "mnist-cpu",
             Self::MnistPaper => "mnist-paper",
+            Self::MnistSearch => "mnist-search",
         }
     }
 
@@ -31,6 +34,7 @@ impl Preset {
             Self::DigitsQuickstart => include_str!("../../../configs/digits-quickstart.toml"),
             Self::MnistCpu => include_str!("../../../configs/mnist-cpu.toml"),
             Self::MnistPaper => include_str!("../../../configs/mnist-paper.toml"),
+            Self::MnistSearch => include_str!("../../../configs/mnist-search.toml"),
         }
     }
 

@@ -107,7 +107,8 @@ impl NetworkBuilder {
         if !self.weight_norm {
             return self.param(weight, shape, Init::Rows { length: gain });
         }
-        let fan_in: usize = shape[1..].iter().product();
+        // Too large a shape is refused below.
+        let fan_in = shape[1..].iter().fold(1usize, |all, &side| all.saturating_mul(side));
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         let v = self.param(weight, shape, Init::Uniform { bound })?;
         let g = self.param(format!("{name}.g"), &shape[..1], Init::Constant(gain))?;

@@ -8,6 +8,9 @@ use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// More elements than anyone has the memory to learn are a slip of the pen.
+const MOST: usize = 1 << 30;
+
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
@@ -67,7 +70,7 @@ impl Layout {
     /// Adds a parameter at the end and returns its number.
     ///
     /// # Errors
-    /// [`Error::Spec`] when the name is taken.
+    /// [`Error::Spec`] when the name is taken, or when there would be more than 2³⁰ elements.
     pub fn push(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> Result<usize> {
         let name = name.into();
         if self.slots.iter().any(|s| s.name == name) {
@@ -75,8 +78,15 @@ impl Layout {
                 "two layers share the parameter name `{name}`; give each layer a name of its own"
             )));
         }
+        let len = shape.iter().try_fold(1usize, |all, &side| all.checked_mul(side));
+        let Some(end) = len.and_then(|len| self.len.checked_add(len)).filter(|&end| end <= MOST)
+        else {
+            return Err(Error::spec(format!(
+                "the parameter `{name}` of shape {shape:?} would make more than {MOST} numbers to learn; make it smaller"
+            )));
+        };
         let slot = Slot { name, shape: shape.to_vec(), init, offset: self.len };
-        self.len += slot.len();
+        self.len = end;
         self.slots.push(slot);
         Ok(self.slots.len() - 1)
     }

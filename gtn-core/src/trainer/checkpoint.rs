@@ -139,5 +139,9 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()?;
         std::fs::rename(&beside, path)
     };
-    write().map_err(io)
+    write().map_err(|error| {
+        // What was written of it would keep a full disk full. That it cannot be removed is no news then.
+        let _ = std::fs::remove_file(&beside);
+        io(error)
+    })
 }

@@ -16,13 +16,19 @@ pub(super) fn write(out: &Path, studies: &[Study]) -> Result<()> {
     text += "\nBy Such et al., [Generative Teaching Networks](https://arxiv.org/abs/1912.07768).\n";
     for study in studies.iter().filter(|study| study.has_begun()) {
         let (name, profile) = (study.target.name(), study.profile.name());
+        let found = study.report()?;
+        let title = match found {
+            Some(_) => format!("[{name}, {profile}]({name}/{profile}/README.md)"),
+            // There is no page yet.
+            None => format!("{name}, {profile}"),
+        };
         let _ = writeln!(
             text,
-            "\n## [{name}, {profile}]({name}/{profile}/README.md)\n\n{}. Published: {}.\n",
+            "\n## {title}\n\n{}. Published: {}.\n",
             capitalized(study.target.measures()),
             study.target.published()
         );
-        let Some((report, records)) = study.report()? else {
+        let Some((report, records)) = found else {
             let done = study.records()?.iter().flatten().count();
             let _ = writeln!(text, "{done} of {} parts are done.", study.parts.len());
             continue;
