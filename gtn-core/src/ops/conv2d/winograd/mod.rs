@@ -121,8 +121,7 @@ impl Blocks {
         let (tiling, window) = (self.tiling, self.tiling.input);
         let size = window.height * window.width * window.channels;
         let lift = |n: usize, lifted: &mut [MaybeUninit<T>], place| {
-            let mut scratch = window.scratch::<T>();
-            let image = window.framed(&x[n * size..(n + 1) * size], &mut scratch);
+            let image = &window.framed(&x[n * size..(n + 1) * size]);
             dispatch(LiftInput { tiling, image, lifted, place });
         };
         // SAFETY: the transform writes all places of an image's tiles.
@@ -133,8 +132,7 @@ impl Blocks {
         let (tiling, window) = (self.tiling, self.tiling.output);
         let size = window.height * window.width * window.channels;
         let lift = |n: usize, lifted: &mut [MaybeUninit<T>], place| {
-            let mut scratch = window.scratch::<T>();
-            let image = window.framed(&gy[n * size..(n + 1) * size], &mut scratch);
+            let image = &window.framed(&gy[n * size..(n + 1) * size]);
             dispatch(LiftOutput { tiling, image, lifted, place });
         };
         // SAFETY: the transform writes all places of an image's tiles.
@@ -263,9 +261,8 @@ pub(super) fn backward<T: Lanes>(
             let block = PLACES * blocks.rows() * c;
             parallel::for_each(batch.len(), &|b| {
                 let lifted = &products[b * block..(b + 1) * block];
-                let mut framed = vec![T::zero(); tiling.input.len()];
                 for (i, out) in out.part(batch.start + b).chunks_mut(g.image()).enumerate() {
-                    framed.fill(T::zero());
+                    let mut framed = vec![T::zero(); tiling.input.len()];
                     let place = Place { first: i * tiling.tiles(), rows: blocks.rows() };
                     dispatch(LowerInput { tiling, lifted, image: &mut framed, place });
                     tiling.input.unframe(&framed, out);
