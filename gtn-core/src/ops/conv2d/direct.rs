@@ -7,6 +7,7 @@ use super::geometry::Geometry;
 use super::weights;
 use super::window::Window;
 use crate::cpu::{Lanes, Segment, Strides, parallel, product};
+use std::borrow::Cow;
 use std::ops::Range;
 
 impl Geometry {
@@ -30,12 +31,8 @@ pub(super) fn forward<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> Vec<T> {
         terms.iter().map(|(_, w)| Panels::new(&weights::in_out(g, w), g.out_channels)).collect();
     let window = g.padded();
     parallel::filled(g.batch * g.output(), g.output(), &|n, out| {
-        let mut scratch = vec![window.scratch::<T>(); terms.len()];
-        let images: Vec<&[T]> = terms
-            .iter()
-            .zip(&mut scratch)
-            .map(|((x, _), scratch)| window.framed(image_of(x, g.image(), n), scratch))
-            .collect();
+        let images: Vec<Cow<'_, [T]>> =
+            terms.iter().map(|(x, _)| window.framed(image_of(x, g.image(), n))).collect();
         forward_image(g, window, &images, &weights, out);
     })
 }
@@ -48,7 +45,7 @@ pub(super) fn image_of<'a, T>(images: &&'a [T], size: usize, n: usize) -> &'a [T
 fn forward_image<T: Lanes>(
     g: &Geometry,
     window: Window,
-    images: &[&[T]],
+    images: &[Cow<'_, [T]>],
     weights: &[Panels<T>],
     out: &mut [T],
 ) {
@@ -233,12 +230,8 @@ fn gather_outputs<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> Vec<T> {
         })
         .collect();
     parallel::filled(g.batch * g.image(), g.image(), &|n, out| {
-        let mut scratch = vec![window.scratch::<T>(); terms.len()];
-        let framed: Vec<&[T]> = terms
-            .iter()
-            .zip(&mut scratch)
-            .map(|((gy, _), scratch)| window.framed(image_of(gy, g.output(), n), scratch))
-            .collect();
+        let framed: Vec<Cow<'_, [T]>> =
+            terms.iter().map(|(gy, _)| window.framed(image_of(gy, g.output(), n))).collect();
         let phases = (&vertical[..], &horizontal[..]);
         gather_image(g, window, phases, &framed, &taps, out);
     })
@@ -261,7 +254,7 @@ fn gather_image<T: Lanes>(
     g: &Geometry,
     window: Window,
     (vertical, horizontal): (&[Phase], &[Phase]),
-    adjoints: &[&[T]],
+    adjoints: &[Cow<'_, [T]>],
     taps: &[Vec<Panels<T>>],
     out: &mut [T],
 ) {
@@ -309,16 +302,13 @@ pub(super) fn weight_gradient<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> V
     let images = g.images_per_part();
     let parts: Vec<Vec<T>> = parallel::map(g.batch.div_ceil(images), &|part| {
         let mut sum = vec![T::zero(); g.weights()];
-        let mut scratch = vec![window.scratch::<T>(); terms.len() * TOGETHER];
         let part: Vec<usize> = (part * images..((part + 1) * images).min(g.batch)).collect();
         for together in part.chunks(TOGETHER) {
-            let pairs: Vec<(&[T], &[T])> = together
+            let pairs: Vec<(Cow<'_, [T]>, &[T])> = together
                 .iter()
                 .flat_map(|&n| terms.iter().map(move |(x, gy)| (n, x, gy)))
-                .zip(&mut scratch)
-                .map(|((n, x, gy), scratch)| {
-                    let image = window.framed(image_of(x, g.image(), n), scratch);
-                    (image, image_of(gy, g.output(), n))
+                .map(|(n, x, gy)| {
+                    (window.framed(image_of(x, g.image(), n)), image_of(gy, g.output(), n))
                 })
                 .collect();
             add_weight_gradient(g, window, &pairs, &mut sum);
@@ -331,7 +321,7 @@ pub(super) fn weight_gradient<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> V
 fn add_weight_gradient<T: Lanes>(
     g: &Geometry,
     window: Window,
-    pairs: &[(&[T], &[T])],
+    pairs: &[(Cow<'_, [T]>, &[T])],
     sum: &mut [T],
 ) {
     let patch_row = g.kernel_w * g.channels;

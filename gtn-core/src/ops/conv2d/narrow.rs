@@ -7,6 +7,7 @@ use super::geometry::Geometry;
 use super::weights;
 use super::window::Window;
 use crate::cpu::{Lanes, Segment, Strides, parallel, product};
+use std::borrow::Cow;
 
 /// Output channels up to which this is faster than [`super::direct`].
 const NARROW: usize = 4;
@@ -83,14 +84,11 @@ pub(super) fn weight_gradient<T: Lanes>(g: &Geometry, terms: &Terms<'_, T>) -> V
     let images = g.images_per_part();
     let parts: Vec<Vec<T>> = parallel::map(g.batch.div_ceil(images), &|part| {
         let mut sum = vec![T::zero(); g.weights()];
-        let mut scratch = vec![window.scratch::<T>(); terms.len()];
         for n in part * images..((part + 1) * images).min(g.batch) {
-            let pairs: Vec<(&[T], &[T])> = terms
+            let pairs: Vec<(&[T], Cow<'_, [T]>)> = terms
                 .iter()
-                .zip(&mut scratch)
-                .map(|((x, gy), scratch)| {
-                    let gy = window.framed(image_of(gy, g.output(), n), scratch);
-                    (image_of(x, g.image(), n), gy)
+                .map(|(x, gy)| {
+                    (image_of(x, g.image(), n), window.framed(image_of(gy, g.output(), n)))
                 })
                 .collect();
             let mut segments = Vec::with_capacity(pairs.len() * g.height);

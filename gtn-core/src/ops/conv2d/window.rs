@@ -1,6 +1,7 @@
 //! Images with a border, so that kernels need not ask where they are.
 
 use crate::cpu::Float;
+use std::borrow::Cow;
 
 /// An image `(height, width, channels)` inside a larger one: `top` rows and
 /// `left` columns of zeros before it, zeros after it.
@@ -39,26 +40,22 @@ impl Window {
         })
     }
 
-    /// The larger image: `image` itself where there is no border, else a copy in
-    /// `scratch`, whose border must be zero already.
-    pub(super) fn framed<'a, T: Float>(self, image: &'a [T], scratch: &'a mut [T]) -> &'a [T] {
+    /// The larger image: `image` itself where there is no border, else a copy.
+    pub(super) fn framed<T: Float>(self, image: &[T]) -> Cow<'_, [T]> {
         if self.is_whole() {
-            return image;
+            return Cow::Borrowed(image);
         }
+        let mut larger = Vec::with_capacity(self.len());
         for (inner, outer, len) in self.runs() {
-            scratch[outer..outer + len].copy_from_slice(&image[inner..inner + len]);
+            larger.resize(outer, T::zero());
+            larger.extend_from_slice(&image[inner..inner + len]);
         }
-        scratch
+        larger.resize(self.len(), T::zero());
+        Cow::Owned(larger)
     }
 
-    /// A zeroed larger image; empty where none is needed.
-    pub(super) fn scratch<T: Float>(&self) -> Vec<T> {
-        vec![T::zero(); if self.is_whole() { 0 } else { self.len() }]
-    }
-
-    /// Copies the image out of the larger one; what was left out is zero.
+    /// Copies the image out of the larger one into `image`, all zeros; what was left out stays so.
     pub(super) fn unframe<T: Float>(self, larger: &[T], image: &mut [T]) {
-        image.fill(T::zero());
         for (inner, outer, len) in self.runs() {
             image[inner..inner + len].copy_from_slice(&larger[outer..outer + len]);
         }

@@ -1,7 +1,7 @@
 //! Transforms of tiles whose elements are vectors of channels.
 
 use super::transform::{Axis, Vector};
-use crate::cpu::{Lanes, Mask};
+use crate::cpu::{Lanes, Mask, unwritten};
 use pulp::Simd;
 use std::mem::MaybeUninit;
 
@@ -95,6 +95,24 @@ impl<T: Lanes, S: Simd> Channels<T, S> {
         for i in 0..N {
             for j in 0..N {
                 self.store(to, at.corner + i * at.row + j * at.column, width, tile[i][j]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn add<const N: usize>(
+        &self,
+        to: &mut [T],
+        at: Patch,
+        width: usize,
+        tile: [[Vector<T, S>; N]; N],
+    ) {
+        for i in 0..N {
+            for j in 0..N {
+                let at = at.corner + i * at.row + j * at.column;
+                let sum = T::plus(self.simd, self.load(to, at, width), tile[i][j]);
+                // SAFETY: numbers are written where numbers were.
+                self.store(unsafe { unwritten(to) }, at, width, sum);
             }
         }
     }

@@ -1,188 +1,63 @@
-//! The transforms along one axis of a tile, for the points 0, ±a, ±b and ∞.
-//!
-//! A correlation of 6 inputs with 3 weights, which makes 4 outputs, is a product of polynomials
-//! read backward, and those may be multiplied point by point. With a = 5/8 and b = 3/2 the result
-//! in f32 is about as exact as the direct sum (1·10⁻⁶ against 3·10⁻⁷ of its norm for 128
-//! channels; with the usual points 1 and 2: 2.3·10⁻⁶). The order of the points is the order above.
+//! What the transforms along one axis of a tile have in common.
 
+use super::{SIDE, STEP};
 use crate::cpu::Lanes;
 use pulp::Simd;
 
 pub(super) type Vector<T, S> = <T as Lanes>::Vector<S>;
-
-const A: f64 = 5.0 / 8.0;
-const B: f64 = 3.0 / 2.0;
-const A2: f64 = A * A;
-const B2: f64 = B * B;
-/// The polynomial's leading coefficients at the points, by which the weights are divided.
-const AT_ZERO: f64 = A2 * B2;
-const AT_A: f64 = 2.0 * A2 * (A2 - B2);
-const AT_B: f64 = 2.0 * B2 * (B2 - A2);
 
 /// A transform of `N` values into `M`.
 pub(super) trait Axis<const N: usize, const M: usize> {
     fn apply<T: Lanes, S: Simd>(simd: S, x: [Vector<T, S>; N]) -> [Vector<T, S>; M];
 }
 
-/// `Bᵀ`: of an input tile.
-pub(super) struct Input;
-
-/// `B`: its transpose.
-pub(super) struct InputBack;
-
-/// `Aᵀ`: to an output tile.
-pub(super) struct Output;
-
-/// `A`: its transpose.
-pub(super) struct OutputBack;
-
-/// `G`: of a kernel.
-pub(super) struct Kernel;
-
-/// `Gᵀ`: its transpose.
-pub(super) struct KernelBack;
+/// How [`STEP`] outputs are made of `VALUES` inputs and 3 weights along an axis: what becomes of an input
+/// tile is multiplied value by value with what becomes of a kernel, and added up at `PLACES` places.
+///
+/// Value `v` meets the kernel's value `v`, or the last where it has fewer, and goes to
+/// place `v mod PLACES`.
+pub(super) trait Scheme<const VALUES: usize, const PLACES: usize>:
+    Copy + Send + Sync
+{
+    /// `Bᵀ`: of an input tile.
+    type Input: Axis<VALUES, VALUES>;
+    /// `B`: its transpose.
+    type InputBack: Axis<VALUES, VALUES>;
+    /// `Aᵀ`: to an output tile.
+    type Output: Axis<PLACES, STEP>;
+    /// `A`: its transpose.
+    type OutputBack: Axis<STEP, PLACES>;
+    /// `G`: of a kernel.
+    type Kernel: Axis<3, SIDE>;
+    /// `Gᵀ`: its transpose.
+    type KernelBack: Axis<SIDE, 3>;
+}
 
 /// Arithmetic with constants.
 #[derive(Clone, Copy)]
-struct With<S>(S);
+pub(super) struct With<S>(pub(super) S);
 
 impl<S: Simd> With<S> {
     /// `factor·x`
     #[inline(always)]
-    fn scaled<T: Lanes>(self, factor: f64, x: Vector<T, S>) -> Vector<T, S> {
+    pub(super) fn scaled<T: Lanes>(self, factor: f64, x: Vector<T, S>) -> Vector<T, S> {
         T::times(self.0, T::splat(self.0, T::from_f64(factor)), x)
     }
 
     /// `x + factor·y`
     #[inline(always)]
-    fn plus<T: Lanes>(self, x: Vector<T, S>, factor: f64, y: Vector<T, S>) -> Vector<T, S> {
+    pub(super) fn plus<T: Lanes>(
+        self,
+        x: Vector<T, S>,
+        factor: f64,
+        y: Vector<T, S>,
+    ) -> Vector<T, S> {
         T::fused(self.0, T::splat(self.0, T::from_f64(factor)), y, x)
     }
 
     /// `[x + y, x − y]`: the values at a point and at its negative from their even and odd parts.
     #[inline(always)]
-    fn pair<T: Lanes>(self, x: Vector<T, S>, y: Vector<T, S>) -> [Vector<T, S>; 2] {
+    pub(super) fn pair<T: Lanes>(self, x: Vector<T, S>, y: Vector<T, S>) -> [Vector<T, S>; 2] {
         [T::plus(self.0, x, y), T::minus(self.0, x, y)]
-    }
-
-    /// An input tile at 0, from its first, third and fifth value; at ∞, from the others.
-    #[inline(always)]
-    fn input_end<T: Lanes>(
-        self,
-        low: Vector<T, S>,
-        middle: Vector<T, S>,
-        high: Vector<T, S>,
-    ) -> Vector<T, S> {
-        self.plus::<T>(self.plus::<T>(high, -(A2 + B2), middle), A2 * B2, low)
-    }
-
-    /// An input tile at `±point`; `other` is the other point's square.
-    #[inline(always)]
-    fn input_at<T: Lanes>(self, point: f64, other: f64, d: [Vector<T, S>; 6]) -> [Vector<T, S>; 2] {
-        let even = self.plus::<T>(d[4], -other, d[2]);
-        let odd = self.plus::<T>(self.scaled::<T>(point, d[3]), -point * other, d[1]);
-        self.pair::<T>(even, odd)
-    }
-
-    /// An output adjoint at `±point`.
-    #[inline(always)]
-    fn output_at<T: Lanes>(self, point: f64, y: [Vector<T, S>; 4]) -> [Vector<T, S>; 2] {
-        let even = self.plus::<T>(y[0], point * point, y[2]);
-        let odd = self.plus::<T>(self.scaled::<T>(point, y[1]), point * point * point, y[3]);
-        self.pair::<T>(even, odd)
-    }
-
-    /// A kernel at `±point`, divided by `leading`.
-    #[inline(always)]
-    fn kernel_at<T: Lanes>(
-        self,
-        point: f64,
-        leading: f64,
-        w: [Vector<T, S>; 3],
-    ) -> [Vector<T, S>; 2] {
-        let low = self.scaled::<T>(1.0 / leading, w[0]);
-        let even = self.plus::<T>(low, point * point / leading, w[2]);
-        self.pair::<T>(even, self.scaled::<T>(point / leading, w[1]))
-    }
-}
-
-impl Axis<6, 6> for Input {
-    #[inline(always)]
-    fn apply<T: Lanes, S: Simd>(simd: S, d: [Vector<T, S>; 6]) -> [Vector<T, S>; 6] {
-        let k = With(simd);
-        let [a, minus_a] = k.input_at::<T>(A, B2, d);
-        let [b, minus_b] = k.input_at::<T>(B, A2, d);
-        let zero = k.input_end::<T>(d[0], d[2], d[4]);
-        [zero, a, minus_a, b, minus_b, k.input_end::<T>(d[1], d[3], d[5])]
-    }
-}
-
-impl Axis<6, 6> for InputBack {
-    #[inline(always)]
-    fn apply<T: Lanes, S: Simd>(simd: S, v: [Vector<T, S>; 6]) -> [Vector<T, S>; 6] {
-        let k = With(simd);
-        let [sum_a, odd_a] = k.pair::<T>(v[1], v[2]);
-        let [sum_b, odd_b] = k.pair::<T>(v[3], v[4]);
-        let one = k.plus::<T>(k.scaled::<T>(A2 * B2, v[5]), -A * B2, odd_a);
-        let two = k.plus::<T>(k.scaled::<T>(-(A2 + B2), v[0]), -B2, sum_a);
-        let three = k.plus::<T>(k.scaled::<T>(-(A2 + B2), v[5]), A, odd_a);
-        [
-            k.scaled::<T>(A2 * B2, v[0]),
-            k.plus::<T>(one, -B * A2, odd_b),
-            k.plus::<T>(two, -A2, sum_b),
-            k.plus::<T>(three, B, odd_b),
-            T::plus(simd, v[0], T::plus(simd, sum_a, sum_b)),
-            v[5],
-        ]
-    }
-}
-
-impl Axis<6, 4> for Output {
-    #[inline(always)]
-    fn apply<T: Lanes, S: Simd>(simd: S, m: [Vector<T, S>; 6]) -> [Vector<T, S>; 4] {
-        let k = With(simd);
-        let [sum_a, odd_a] = k.pair::<T>(m[1], m[2]);
-        let [sum_b, odd_b] = k.pair::<T>(m[3], m[4]);
-        [
-            T::plus(simd, m[0], T::plus(simd, sum_a, sum_b)),
-            k.plus::<T>(k.scaled::<T>(A, odd_a), B, odd_b),
-            k.plus::<T>(k.scaled::<T>(A2, sum_a), B2, sum_b),
-            k.plus::<T>(k.plus::<T>(m[5], A * A2, odd_a), B * B2, odd_b),
-        ]
-    }
-}
-
-impl Axis<4, 6> for OutputBack {
-    #[inline(always)]
-    fn apply<T: Lanes, S: Simd>(simd: S, y: [Vector<T, S>; 4]) -> [Vector<T, S>; 6] {
-        let k = With(simd);
-        let [a, minus_a] = k.output_at::<T>(A, y);
-        let [b, minus_b] = k.output_at::<T>(B, y);
-        [y[0], a, minus_a, b, minus_b, y[3]]
-    }
-}
-
-impl Axis<3, 6> for Kernel {
-    #[inline(always)]
-    fn apply<T: Lanes, S: Simd>(simd: S, w: [Vector<T, S>; 3]) -> [Vector<T, S>; 6] {
-        let k = With(simd);
-        let [a, minus_a] = k.kernel_at::<T>(A, AT_A, w);
-        let [b, minus_b] = k.kernel_at::<T>(B, AT_B, w);
-        [k.scaled::<T>(1.0 / AT_ZERO, w[0]), a, minus_a, b, minus_b, w[2]]
-    }
-}
-
-impl Axis<6, 3> for KernelBack {
-    #[inline(always)]
-    fn apply<T: Lanes, S: Simd>(simd: S, u: [Vector<T, S>; 6]) -> [Vector<T, S>; 3] {
-        let k = With(simd);
-        let [sum_a, odd_a] = k.pair::<T>(u[1], u[2]);
-        let [sum_b, odd_b] = k.pair::<T>(u[3], u[4]);
-        let zero = k.plus::<T>(k.scaled::<T>(1.0 / AT_ZERO, u[0]), 1.0 / AT_A, sum_a);
-        [
-            k.plus::<T>(zero, 1.0 / AT_B, sum_b),
-            k.plus::<T>(k.scaled::<T>(A / AT_A, odd_a), B / AT_B, odd_b),
-            k.plus::<T>(k.plus::<T>(u[5], A2 / AT_A, sum_a), B2 / AT_B, sum_b),
-        ]
     }
 }
