@@ -62,13 +62,27 @@ pub(crate) fn joined(
     }
     #[cfg(feature = "cuda")]
     if device.is_cuda() {
-        return crate::cuda::joined(parts, dtype, device);
+        return crate::cuda::joined(parts, dtype, device, None, [0.0, 1.0]);
     }
     let parts = parts.iter().map(|(part, len)| match part {
         Some(part) => Ok(part.clone()),
         None => zeros(&[*len], dtype, device),
     });
     Ok(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?)
+}
+
+/// `a·x`, plus `b` times vectors end to end as in [`joined`].
+pub(crate) fn combined_with_joined(
+    a: f64,
+    x: &Tensor,
+    b: f64,
+    parts: &[(Option<Tensor>, usize)],
+) -> Result<Tensor> {
+    if parts.is_empty() {
+        return Ok(x.clone());
+    }
+    on_cuda!(x => crate::cuda::joined(parts, x.dtype(), x.device(), Some(x), [a, b]));
+    combined(a, x, b, &joined(parts, x.dtype(), x.device())?)
 }
 
 /// The values of scalars of one element type. This is where the host waits for a device: once, for

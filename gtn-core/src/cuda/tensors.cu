@@ -40,12 +40,14 @@ struct Segments {
     int ends[64];
 };
 
-KERNEL(join)(int n, Segments segments, Real *y) {
+// b times the vectors; plus a·x, where there is an x.
+KERNEL(join)(int n, Segments segments, const Real *x, Real *y, Real a, Real b) {
     const int i = thread();
     if (i >= n) return;
     int s = 0, start = 0;
     while (i >= segments.ends[s]) start = segments.ends[s++];
-    y[i] = at(segments.from[s], i - start);
+    const Real v = b * at(segments.from[s], i - start);
+    y[i] = x ? a * x[i] + v : v;
 }
 
 // Σ x·z over a block's share of the elements, in double.

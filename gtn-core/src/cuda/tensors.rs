@@ -95,10 +95,13 @@ impl Partial {
     }
 }
 
+/// `b` times vectors end to end, plus `a·x` where there is an `x`.
 pub(crate) fn joined(
     parts: &[(Option<Tensor>, usize)],
     dtype: DType,
     device: &Device,
+    x: Option<&Tensor>,
+    [a, b]: [f64; 2],
 ) -> Result<Tensor> {
     let len = parts.iter().map(|(_, len)| len).sum::<usize>();
     let Device::Cuda(cuda) = device else { unreachable!("called for CUDA devices") };
@@ -106,9 +109,12 @@ pub(crate) fn joined(
     let mut start = 0;
     for parts in parts.chunks(SEGMENTS) {
         let len = parts.iter().map(|(_, len)| len).sum();
+        let part = |all: &Tensor| all.narrow(0, start, len);
         Launch::each("join", &all, len)?
             .segments(parts)?
-            .tensors([&all.narrow(0, start, len)?])?
+            .optional([x.map(part).transpose()?.as_ref()])?
+            .tensors([&part(&all)?])?
+            .reals([a, b])
             .run()?;
         start += len;
     }

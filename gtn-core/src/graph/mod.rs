@@ -12,6 +12,7 @@
 
 mod passes;
 
+pub(crate) use passes::span;
 pub use passes::{Tangents, Trace};
 
 use crate::Result;

@@ -50,7 +50,7 @@ pub struct Tangents(Vec<Option<Tensor>>);
 
 /// A span for what one operation does in a pass, at level TRACE: with the arguments' sizes
 /// and the multiply-adds of so many products. It costs nothing where nobody listens.
-fn span<'a>(
+pub(crate) fn span<'a>(
     pass: &'static str,
     op: &dyn Op,
     args: impl Iterator<Item = &'a [usize]> + Clone,

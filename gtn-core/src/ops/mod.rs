@@ -35,7 +35,7 @@ mod reshape;
 mod sum;
 mod tanh;
 mod upsample;
-mod weight_norm;
+pub(crate) mod weight_norm;
 mod window;
 mod zeroize;
 
@@ -173,6 +173,16 @@ impl Kept {
             arg_dims: args.iter().map(|a| a.dims().to_vec()).collect(),
             output: keep.output.then(|| forward.y.clone()),
             aux: forward.aux.clone(),
+        }
+    }
+
+    /// The arguments alone.
+    pub(crate) fn of(args: &[&Tensor]) -> Self {
+        Self {
+            args: args.iter().map(|&a| a.clone()).collect(),
+            arg_dims: args.iter().map(|a| a.dims().to_vec()).collect(),
+            output: None,
+            aux: Vec::new(),
         }
     }
 
