@@ -100,6 +100,14 @@ impl Graph {
         }
     }
 
+    /// For each value, whether another depends on it.
+    fn used(&self) -> Vec<bool> {
+        let mut used = vec![false; self.len()];
+        let args = self.nodes.iter().flat_map(|node| &node.args);
+        args.for_each(|arg| used[self.index(*arg)] = true);
+        used
+    }
+
     /// For each value, whether it depends on one of these leaves.
     fn reach(&self, leaves: &[bool]) -> Vec<bool> {
         let mut reach = leaves.to_vec();

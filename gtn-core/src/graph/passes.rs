@@ -234,8 +234,9 @@ impl Graph {
                 let kept = &trace.kept[i];
                 let products = wanted.iter().filter(|w| **w).count();
                 let span = span("backward", &*node.op, dims(kept), products);
-                let shares = span.in_scope(|| node.op.backward(kept, &gy, &wanted))?;
-                self.accumulate(&mut adjoints, &node.args, shares)?;
+                let sums = self.take(&mut adjoints, &node.args);
+                let sums = span.in_scope(|| node.op.add_backward(kept, &gy, &wanted, sums))?;
+                self.accumulate(&mut adjoints, &node.args, sums)?;
             }
             done(i, gy);
         }
@@ -243,11 +244,16 @@ impl Graph {
         Ok(adjoints)
     }
 
-    /// Tangents of all values, from tangents of the leaves (`None`: zero).
+    /// Tangents of all values that others depend on, from tangents of the leaves (`None`: zero).
     pub fn tangent(&self, trace: &Trace, leaves: &[Option<Tensor>]) -> Result<Tangents> {
         assert_eq!(leaves.len(), self.leaves, "one tangent for each leaf");
         let mut tangents = leaves.to_vec();
+        let used = self.used();
         for (i, node) in self.nodes.iter().enumerate() {
+            if !used[self.leaves + i] {
+                tangents.push(None);
+                continue;
+            }
             let args: Vec<Option<&Tensor>> =
                 node.args.iter().map(|a| tangents[self.index(*a)].as_ref()).collect();
             let kept = &trace.kept[i];
@@ -305,9 +311,10 @@ impl Graph {
                 usize::from(dgy.is_some()) + others.count()
             });
             let span = span("backward_tangent", &*node.op, dims(kept), products.sum());
-            let shares =
-                span.in_scope(|| node.op.backward_tangent(kept, &args, &gy, dgy, &wanted))?;
-            self.accumulate(&mut adjoints, &node.args, shares)?;
+            let sums = self.take(&mut adjoints, &node.args);
+            let sums = span
+                .in_scope(|| node.op.add_backward_tangent(kept, &args, &gy, dgy, &wanted, sums))?;
+            self.accumulate(&mut adjoints, &node.args, sums)?;
         }
         adjoints.truncate(self.leaves);
         Ok(adjoints)
@@ -319,6 +326,11 @@ impl Graph {
             self.accumulate(&mut adjoints, &[*value], vec![Some(seed.clone())])?;
         }
         Ok(adjoints)
+    }
+
+    /// What has come to these values so far; nothing to the second place of one that stands twice.
+    fn take(&self, adjoints: &mut [Option<Tensor>], values: &[Value]) -> Vec<Option<Tensor>> {
+        values.iter().map(|value| adjoints[self.index(*value)].take()).collect()
     }
 
     /// Adds each share to the adjoint of its value.

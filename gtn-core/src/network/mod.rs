@@ -13,7 +13,7 @@ pub use params::{Init, Layout, Params, Slot};
 use crate::data::{Batch, ImageShape};
 use crate::graph::{Graph, Trace, Value};
 use crate::ops::{CrossEntropy, LogSoftmax};
-use crate::tensors::{scaled, zeros_like};
+use crate::tensors::{multiples, one_like, zeros_like};
 use crate::{Error, Result};
 use builder::{Means, NetworkBuilder};
 use candle_core::{DType, Device, Tensor};
@@ -138,7 +138,7 @@ impl Network {
         let leaves = self.judge_leaves.values(&batch.inputs(), params, Some(running))?;
         let trace = self.judge.forward(&leaves, &[])?;
         let wants = self.judge_leaves.mask(|leaf| !matches!(leaf, Leaf::Input(_)));
-        let seed = [(self.judge.output(), trace.output().ones_like()?)];
+        let seed = [(self.judge.output(), one_like(trace.output())?)];
         let adjoints = self.judge.backward(&trace, &seed, &wants)?;
         let [onto_params, onto_running] = onto.map_or([None; 2], |onto| onto.map(Some));
         let by_params = self.judge_leaves.gradient(params, &adjoints, onto_params)?;
@@ -177,7 +177,7 @@ impl Network {
         let leaves = self.learn_leaves.values(&batch.inputs(), params, None)?;
         let mut trace = self.learn.forward(&leaves, &self.batch_means)?;
         let wants = self.learn_leaves.mask(wanted);
-        let seed = [(self.learn.output(), trace.output().ones_like()?)];
+        let seed = [(self.learn.output(), one_like(trace.output())?)];
         let adjoints = if second_order {
             let later = vec![true; wants.len()];
             self.learn.backward_keeping(&mut trace, &seed, &wants, &later)?
@@ -211,8 +211,8 @@ impl Network {
     /// Adjoints of a step's running means: of those before it, and of its batch's.
     pub(crate) fn running_adjoints(&self, after: &Params) -> Result<(Params, Params)> {
         let m = self.norm_momentum;
-        let share = |factor| Ok::<_, Error>(after.with_flat(scaled(factor, after.flat())?));
-        Ok((share(m)?, share(1.0 - m)?))
+        let [before, batch] = multiples(after.flat(), [m, 1.0 - m])?;
+        Ok((after.with_flat(before), after.with_flat(batch)))
     }
 
     /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is the loss of the learning step that
