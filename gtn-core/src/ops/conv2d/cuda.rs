@@ -1,6 +1,8 @@
-//! Convolution on a CUDA device: patches become rows of a matrix, and cuBLAS multiplies.
+//! Convolution on a CUDA device: patches become rows of a matrix, and cuBLAS multiplies; where it
+//! applies, Winograd's way.
 
 use super::geometry::Geometry;
+use super::winograd::cuda as winograd;
 use crate::Result;
 use crate::cuda::{Factor, Launch, empty, product};
 use crate::layout::{channels_first, channels_last};
@@ -67,6 +69,9 @@ fn prepared<'a>(
 
 /// `Σ w∗x` over the pairs `(x, w)`.
 pub(super) fn forward(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    if winograd::applies(g, terms[0].0)? {
+        return winograd::forward(g, terms);
+    }
     let terms = prepared(terms, |x, w| Ok((g.patches(x)?, channels_last(w)?)))?;
     let y = empty(&terms[0].0, &[g.batch, g.out_h, g.out_w, g.out_channels])?;
     let factors: Vec<_> =
@@ -78,6 +83,9 @@ pub(super) fn forward(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tens
 /// `Σ wᵀ∗gy` over the pairs `(gy, w)`: the adjoint of the images. The adjoints of the patches are added
 /// up before they are put together.
 pub(super) fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    if winograd::applies(g, terms[0].0)? {
+        return winograd::input_gradient(g, terms);
+    }
     let terms = prepared(terms, |gy, w| Ok((channels_last(gy)?, channels_last(w)?)))?;
     let rows = empty(&terms[0].0, &[g.pixels(), g.patch()])?;
     let factors: Vec<_> = terms.iter().map(|(gy, w)| (Factor::rows(gy), Factor::rows(w))).collect();
@@ -87,6 +95,9 @@ pub(super) fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Resu
 
 /// `Σ gy∗x` over the pairs `(x, gy)`: the adjoint of the weights.
 pub(super) fn weight_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    if winograd::applies(g, terms[0].0)? {
+        return winograd::weight_gradient(g, terms);
+    }
     let terms = prepared(terms, |x, gy| Ok((g.patches(x)?, channels_last(gy)?)))?;
     let w = empty(&terms[0].0, &[g.out_channels, g.kernel_h, g.kernel_w, g.channels])?;
     let factors: Vec<_> =

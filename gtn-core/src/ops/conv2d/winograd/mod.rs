@@ -13,6 +13,8 @@
 //! lowered on its own. No sum depends on how the tasks were shared out.
 
 mod channels;
+#[cfg(feature = "cuda")]
+pub(super) mod cuda;
 mod kernels;
 mod tiles;
 mod transform;
