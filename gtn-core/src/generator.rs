@@ -4,7 +4,7 @@ use crate::data::ImageShape;
 use crate::graph::{Graph, Trace};
 use crate::network::builder::{Means, NetworkBuilder};
 use crate::network::{Layout, Leaves, Params};
-use crate::ops::{Concat, Conv2d, Op, ReflectionPad, Reshape, Tanh, Upsample};
+use crate::ops::{Concat, Conv2d, Kept, Op, ReflectionPad, Reshape, Tanh, Upsample};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -123,12 +123,11 @@ impl Generator {
         let adjoints = self.graph.backward(&trace, &seed, &wants)?;
         let input = adjoints[self.leaves.input(0)].as_ref();
         let input = input.expect("images depend on the input");
-        let classes = targets.dim(1)?;
-        Ok(GeneratorAdjoint {
-            params: self.leaves.gradient(params, &adjoints, onto)?,
-            noise: input.narrow(1, 0, self.noise)?.contiguous()?,
-            targets: input.narrow(1, self.noise, classes)?.contiguous()?,
-        })
+        let parts = Concat.backward(&Kept::of(&[noise, targets]), input, &[true; 2])?;
+        let mut parts = parts.into_iter().flatten();
+        let mut part = || parts.next().expect("both are wanted");
+        let params = self.leaves.gradient(params, &adjoints, onto)?;
+        Ok(GeneratorAdjoint { params, noise: part(), targets: part() })
     }
 
     fn inputs(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Vec<Tensor>> {

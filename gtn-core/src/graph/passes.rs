@@ -186,6 +186,11 @@ impl Graph {
             let keeps = restoring[i] || (keeps(i) && restored[i].is_none());
             kept[i] = keeps.then_some(gy);
         })?;
+        for (node, kept) in self.nodes.iter().zip(&mut trace.kept) {
+            if node.op.aux_is_for_backward() {
+                kept.aux.clear();
+            }
+        }
         trace.adjoints = kept;
         trace.restoring = restoring;
         Ok(adjoints)

@@ -94,6 +94,11 @@ pub trait Op: Debug + Send + Sync {
     /// What the other three functions need to find in [`Kept`].
     fn keep(&self) -> Keep;
 
+    /// Whether [`Forward::aux`] only saves [`Op::backward`] work: it goes once that is done, and the others do without.
+    fn aux_is_for_backward(&self) -> bool {
+        false
+    }
+
     /// Computes the output, and what only the operation knows how to use
     /// later (pooling's indices, a norm's statistics).
     fn forward(&self, args: &[&Tensor]) -> Result<Forward>;

@@ -7,6 +7,7 @@ use super::{PLACES, STEP};
 use crate::Result;
 use crate::cuda::{Factor, Launch, empty, exact_products, products};
 use crate::layout::{channels_first, channels_last};
+use crate::ops::Forward;
 use crate::ops::conv2d::geometry::Geometry;
 use candle_core::Tensor;
 
@@ -85,11 +86,30 @@ pub(in crate::ops::conv2d) fn forward(
     terms: &[(&Tensor, &Tensor)],
 ) -> Result<Tensor> {
     let (x, w): (Vec<_>, Vec<_>) = terms.iter().copied().unzip();
-    let tiles = Tiles::new(g);
-    let x = tiles.lifted("winograd_lift_input", &x, g.padding, Joined::Beside)?;
-    let w = lifted_weights(&w, false, Joined::Beside)?;
-    let inner = g.channels * terms.len();
-    lowered(g, &tiles, [g.out_channels, inner], Factor::rows(&x), Factor::columns(&w))
+    outputs(g, &lifted_images(g, &x, Joined::Beside)?, &w)
+}
+
+/// `w∗x`, and the transformed tiles of the images.
+pub(in crate::ops::conv2d) fn forward_once(
+    g: &Geometry,
+    x: &Tensor,
+    w: &Tensor,
+) -> Result<Forward> {
+    // A single term lies neither beside nor below another.
+    let tiles = lifted_images(g, &[x], Joined::Beside)?;
+    Ok(Forward { y: outputs(g, &tiles, &[w])?, aux: vec![tiles] })
+}
+
+fn lifted_images(g: &Geometry, x: &[&Tensor], joined: Joined) -> Result<Tensor> {
+    Tiles::new(g).lifted("winograd_lift_input", x, g.padding, joined)
+}
+
+/// The outputs, from the transformed tiles of images that lie beside each other, and weights.
+fn outputs(g: &Geometry, x: &Tensor, w: &[&Tensor]) -> Result<Tensor> {
+    let inner = g.channels * w.len();
+    let w = lifted_weights(w, false, Joined::Beside)?;
+    let (x, w) = (Factor::rows(x), Factor::columns(&w));
+    lowered(g, &Tiles::new(g), [g.out_channels, inner], x, w)
 }
 
 /// `Σ wᵀ∗gy` over the pairs `(gy, w)`: the adjoint of the images.
@@ -126,18 +146,23 @@ fn lowered(
     channels_first(y)
 }
 
-/// `Σ gy∗x` over the pairs `(x, gy)`: the adjoint of the weights.
+/// `Σ gy∗x` over the pairs `(x, gy)`: the adjoint of the weights. Of a single pair, `made` may be the
+/// transformed tiles of the images.
 pub(in crate::ops::conv2d) fn weight_gradient(
     g: &Geometry,
     terms: &[(&Tensor, &Tensor)],
+    made: Option<&Tensor>,
 ) -> Result<Tensor> {
     let (x, gy): (Vec<_>, Vec<_>) = terms.iter().copied().unzip();
     let tiles = Tiles::new(g);
-    let x = tiles.lifted("winograd_lift_input", &x, g.padding, Joined::Below)?;
+    let x = match made {
+        Some(made) => made.clone(),
+        None => lifted_images(g, &x, Joined::Below)?,
+    };
     let gy = tiles.lifted("winograd_lift_output", &gy, [0; 2], Joined::Below)?;
     // The products are small, so each is cut into several.
     let rows = tiles.count() * terms.len();
-    let parts = [8, 4, 2].into_iter().find(|parts| rows % parts == 0).unwrap_or(1);
+    let parts = [8, 4, 2].into_iter().find(|&parts| rows.is_multiple_of(parts)).unwrap_or(1);
     let (n, batch) = (g.out_channels * g.channels, PLACES * parts);
     let lifted = empty(&x, &[batch, n])?;
     let size = [g.out_channels, g.channels, rows / parts];
