@@ -261,3 +261,60 @@ fn weight_norm<R>(
     let span = span(pass, &WeightNorm, args.iter().map(Tensor::dims), 0);
     span.in_scope(|| f(&WeightNorm, &Kept::of(&[&args[0], &args[1]])))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::data::{Batch, ImageShape, one_hot};
+    use crate::device::cuda_or_skip;
+    use crate::network::{Layer, Network, Normalization, Params};
+    use crate::ops::check::uniform;
+    use crate::seed::Seed;
+    use candle_core::{DType, Device, Tensor};
+
+    /// Gradient and curvature of a learner with more parameters than a launch takes.
+    fn found(device: &Device, normalization: Normalization) -> [Tensor; 2] {
+        let conv = |i: usize| Layer::Conv {
+            name: format!("conv{i}"),
+            channels: 2 + i % 3,
+            kernel: 3.into(),
+            stride: 1,
+            padding: 1.into(),
+        };
+        let norm = |i: usize| Layer::MeanNorm { name: format!("norm{i}") };
+        let mut layers: Vec<_> = (0..35).flat_map(|i| [conv(i), norm(i)]).collect();
+        layers.push(Layer::Classifier { name: "fc".into() });
+        let image = ImageShape { channels: 2, height: 3, width: 4 };
+        let network = Network::new(&layers, image, 3, normalization).unwrap();
+        let place = |t: Tensor| t.to_device(device).unwrap();
+        let mut rng = Seed(1).rng();
+        let params = Params::init(network.params(), DType::F64, &Device::Cpu, &mut rng).unwrap();
+        let params = params.with_flat(place(params.flat().clone()));
+        let batch = Batch {
+            images: place(uniform(&[4, 2, 3, 4], 2)),
+            targets: one_hot(&[0, 1, 2, 1], 3, DType::F64, device).unwrap(),
+        };
+        let lesson = network.learn(&params, &batch, true).unwrap();
+        let direction = params.with_flat(place(uniform(&[params.layout().len()], 3)));
+        let means = network.fresh_running(DType::F64, device).unwrap();
+        let onto = params.with_flat(place(uniform(&[params.layout().len()], 4)));
+        let curvature =
+            network.curvature(&lesson.trace, &direction, &means, false, Some(&onto)).unwrap();
+        [lesson.gradient, curvature.params].map(|all| all.flat().to_device(&Device::Cpu).unwrap())
+    }
+
+    #[test]
+    fn a_cuda_device_takes_any_number_of_parameters() {
+        let Some(device) = cuda_or_skip() else { return };
+        for weight_norm in [true, false] {
+            let normalization = Normalization { weight_norm, ..Normalization::default() };
+            let (ours, expected) =
+                (found(device, normalization), found(&Device::Cpu, normalization));
+            for (ours, expected) in ours.iter().zip(&expected) {
+                let most =
+                    |t: Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap();
+                let (gap, size) = (most((ours - expected).unwrap()), most(expected.clone()));
+                assert!(gap <= 1e-9 * size, "{gap:e} of {size:e}");
+            }
+        }
+    }
+}
