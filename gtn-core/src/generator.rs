@@ -2,9 +2,9 @@
 
 use crate::data::ImageShape;
 use crate::graph::{Graph, Trace};
-use crate::network::builder::{Leaf, Means, NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
-use crate::network::{Layout, Params, gather, leaves, mask};
-use crate::ops::{Concat, Conv2d, Op, ReflectionPad, Reshape, Tanh, Upsample};
+use crate::network::builder::{Means, NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
+use crate::network::{Layout, Leaves, Params};
+use crate::ops::{Concat, Conv2d, Kept, Op, ReflectionPad, Reshape, Tanh, Upsample};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -23,15 +23,14 @@ const MOST: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Generator {
     graph: Graph,
-    leaves: Vec<Leaf>,
-    params: Arc<Layout>,
+    leaves: Leaves,
     noise: usize,
 }
 
 /// The gradients of a generated batch.
 #[derive(Debug)]
 pub struct GeneratorAdjoint {
-    /// By the parameters.
+    /// By the parameters, and what it was added to.
     pub params: Params,
     /// By the noise `(batch, noise)`.
     pub noise: Tensor,
@@ -94,12 +93,12 @@ impl Generator {
         let x = net.apply(Tanh { scale: 2.0 }, &[x])?;
 
         let built = net.finish(x);
-        Ok(Self { graph: built.graph, leaves: built.leaves, params: built.params, noise })
+        Ok(Self { graph: built.graph, leaves: built.leaves, noise })
     }
 
     /// Names and shapes of the parameters.
     pub fn params(&self) -> &Arc<Layout> {
-        &self.params
+        self.leaves.params()
     }
 
     /// Numbers of noise a sample.
@@ -112,35 +111,31 @@ impl Generator {
         self.graph.infer(&self.inputs(params, noise, targets)?)
     }
 
-    /// Gradients of a generated batch from the adjoint of its images. The images are generated again.
+    /// Gradients of a generated batch from the adjoint of its images; that by the parameters is added to
+    /// `onto`. The images are generated again.
     pub fn backward(
         &self,
         params: &Params,
         noise: &Tensor,
         targets: &Tensor,
         images: &Tensor,
+        onto: Option<&Params>,
     ) -> Result<GeneratorAdjoint> {
         let trace: Trace = self.graph.forward(&self.inputs(params, noise, targets)?, &[])?;
-        let wants = mask(&self.leaves, |_| true);
+        let wants = self.leaves.mask(|_| true);
         let seed = [(self.graph.output(), images.clone())];
         let adjoints = self.graph.backward(&trace, &seed, &wants)?;
-        let at = self.leaves.iter().position(|l| *l == Leaf::Input(0));
-        let input = adjoints[at.expect("the input is a leaf")].as_ref();
+        let input = adjoints[self.leaves.input(0)].as_ref();
         let input = input.expect("images depend on the input");
-        let classes = targets.dim(1)?;
-        let of = |leaf| match leaf {
-            Leaf::Param(i) => Some(i),
-            _ => None,
-        };
-        Ok(GeneratorAdjoint {
-            params: gather(&self.params, &self.leaves, &adjoints, of, params)?,
-            noise: input.narrow(1, 0, self.noise)?.contiguous()?,
-            targets: input.narrow(1, self.noise, classes)?.contiguous()?,
-        })
+        let parts = Concat.backward(&Kept::of(&[noise, targets]), input, &[true; 2])?;
+        let mut parts = parts.into_iter().flatten();
+        let mut part = || parts.next().expect("both are wanted");
+        let params = self.leaves.gradient(params, &adjoints, onto)?;
+        Ok(GeneratorAdjoint { params, noise: part(), targets: part() })
     }
 
     fn inputs(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Vec<Tensor>> {
         let input = Concat.forward(&[noise, targets])?.y;
-        leaves(&self.leaves, &[input], params, None)
+        self.leaves.values(&[input], params, None)
     }
 }

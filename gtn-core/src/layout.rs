@@ -25,7 +25,7 @@ pub(crate) fn channels_last(x: &Tensor) -> Result<Tensor> {
     let (batch, channels, height, width) = x.dims4()?;
     let shape = [batch, height, width, channels];
     on_cuda!(x => match one_for_all(x)? {
-        Some(v) => crate::cuda::add_channels(None, &v, &shape),
+        Some(v) => crate::cuda::add_channels(None, &v, 1.0, &shape),
         None => crate::cuda::transposed(&x.contiguous()?, [channels, height * width], &shape),
     });
     let x = x.contiguous()?;

@@ -9,10 +9,9 @@
 //! kept. This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
 
 use crate::data::Batch;
-use crate::graph::Trace;
 use crate::inner::{InnerOptimizer, Rates, State, StepAt};
-use crate::network::{Network, Params};
-use crate::tensors::{add, read};
+use crate::network::{LessonTrace, Network, Params};
+use crate::tensors::read;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
@@ -100,7 +99,7 @@ struct Footprint {
     batch: Batch,
     rates: Rates,
     gradient: Option<Tensor>,
-    trace: Option<Trace>,
+    trace: Option<LessonTrace>,
 }
 
 /// Trains a learner and differentiates the sum of its meta-losses through the training.
@@ -143,7 +142,7 @@ pub fn meta_gradient(
         };
         let before = std::mem::replace(&mut taught, next);
         let gradient = optimizer.keeps_gradient().then(|| lesson.gradient.flat().clone());
-        let bytes = lesson.trace.bytes(&batch.inputs());
+        let bytes = lesson.trace.bytes(&batch);
         let kept = if budget > 0 { budget.checked_sub(bytes) } else { None };
         budget = kept.unwrap_or(0);
         footprints.push(Footprint {
@@ -164,19 +163,19 @@ pub fn meta_gradient(
 
     let learned = taught.clone();
     let mut adjoint = Adjoint {
-        params: taught.params.flat().zeros_like()?,
-        running: taught.running.flat().zeros_like()?,
+        params: initial.with_flat(flat.zeros_like()?),
+        running: network.fresh_running(flat.dtype(), flat.device())?,
         state: optimizer.start(flat)?,
     };
     let mut meta_losses = Vec::new();
     let mut rates = Vec::with_capacity(2 * steps);
     for (step, footprint) in footprints.into_iter().enumerate().rev() {
         if let Some(batch) = exam.batch(step)? {
-            let (loss, params, running) =
-                network.judge_gradient(&taught.params, &taught.running, &batch)?;
+            let onto = [&adjoint.params, &adjoint.running];
+            let Taught { params, running } = &taught;
+            let (loss, sums) = network.judge_gradient(params, running, &batch, Some(onto))?;
             meta_losses.push((step, loss));
-            adjoint.params = add(&adjoint.params, params.flat())?;
-            adjoint.running = add(&adjoint.running, running.flat())?;
+            [adjoint.params, adjoint.running] = sums;
         }
         let at = StepAt {
             before: &footprint.state,
@@ -185,21 +184,17 @@ pub fn meta_gradient(
             rates: footprint.rates,
             step,
         };
-        let update = optimizer.adjoint(at, &adjoint.params, &adjoint.state)?;
-        let (before, means) =
-            network.running_adjoints(&taught.running.with_flat(adjoint.running))?;
+        let update = optimizer.adjoint(at, adjoint.params.flat(), &adjoint.state)?;
+        let (running, means) = network.running_adjoints(&adjoint.running)?;
         let trace = match footprint.trace {
             Some(trace) => trace,
             None => network.retrace(&footprint.params, &footprint.batch)?,
         };
         let direction = taught.params.with_flat(update.gradient);
-        let curvature = network.curvature(&trace, &direction, &means, syllabus.learns_targets())?;
+        let (soft, onto) = (syllabus.learns_targets(), Some(&adjoint.params));
+        let curvature = network.curvature(&trace, &direction, &means, soft, onto)?;
         drop(trace);
-        adjoint = Adjoint {
-            params: add(&adjoint.params, curvature.params.flat())?,
-            running: before.flat().clone(),
-            state: update.state,
-        };
+        adjoint = Adjoint { params: curvature.params, running, state: update.state };
         let images = match curvature.images {
             Some(images) => images,
             None => footprint.batch.images.zeros_like()?,
@@ -224,14 +219,14 @@ pub fn meta_gradient(
         inner_losses,
         rates: rates.collect(),
         taught: learned,
-        initial: initial.with_flat(adjoint.params),
+        initial: adjoint.params,
     })
 }
 
 /// Adjoints of what one step hands to the next.
 struct Adjoint {
-    params: Tensor,
-    running: Tensor,
+    params: Params,
+    running: Params,
     state: State,
 }
 

@@ -29,6 +29,19 @@ pub(crate) fn scaled(a: f64, x: &Tensor) -> Result<Tensor> {
     })
 }
 
+/// `x` times each of two factors.
+pub(crate) fn multiples(x: &Tensor, factors: [f64; 2]) -> Result<[Tensor; 2]> {
+    on_cuda!(x => crate::cuda::multiples(x, factors));
+    let [a, b] = factors.map(|factor| scaled(factor, x));
+    Ok([a?, b?])
+}
+
+/// A one of the floating-point type and on the device of `like`: a scalar.
+pub(crate) fn one_like(like: &Tensor) -> Result<Tensor> {
+    on_cuda!(like => crate::cuda::one_like(like));
+    Ok(Tensor::ones((), like.dtype(), like.device())?)
+}
+
 /// The inner product of two tensors of one size, in an order fixed by their size: an f64 scalar
 /// where they lie.
 pub(crate) fn inner_product(x: &Tensor, y: &Tensor) -> Result<Tensor> {
@@ -62,13 +75,27 @@ pub(crate) fn joined(
     }
     #[cfg(feature = "cuda")]
     if device.is_cuda() {
-        return crate::cuda::joined(parts, dtype, device);
+        return crate::cuda::joined(parts, dtype, device, None, [0.0, 1.0]);
     }
     let parts = parts.iter().map(|(part, len)| match part {
         Some(part) => Ok(part.clone()),
         None => zeros(&[*len], dtype, device),
     });
     Ok(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?)
+}
+
+/// `a·x`, plus `b` times vectors end to end as in [`joined`].
+pub(crate) fn combined_with_joined(
+    a: f64,
+    x: &Tensor,
+    b: f64,
+    parts: &[(Option<Tensor>, usize)],
+) -> Result<Tensor> {
+    if parts.is_empty() {
+        return Ok(x.clone());
+    }
+    on_cuda!(x => crate::cuda::joined(parts, x.dtype(), x.device(), Some(x), [a, b]));
+    combined(a, x, b, &joined(parts, x.dtype(), x.device())?)
 }
 
 /// The values of scalars of one element type. This is where the host waits for a device: once, for
@@ -144,6 +171,10 @@ mod tests {
                 let mixed = values(&combined(2.0, &x, -0.5, &y).unwrap());
                 for (m, (a, b)) in mixed.iter().zip(values(&x).iter().zip(&values(&y))) {
                     prop_assert!((m - (2.0 * a - 0.5 * b)).abs() < 1e-12);
+                }
+                let [double, third] = multiples(&x, [2.0, 1.0 / 3.0]).unwrap();
+                for (x, (d, t)) in values(&x).iter().zip(values(&double).iter().zip(&values(&third))) {
+                    prop_assert!(*d == 2.0 * x && *t == 1.0 / 3.0 * x);
                 }
                 let halved = values(&scaled(0.5, &x).unwrap());
                 prop_assert!(halved.iter().zip(&values(&x)).all(|(h, x)| *h == 0.5 * x));

@@ -132,8 +132,13 @@ impl Syllabus for Teaching<'_> {
         match &self.generator {
             Some((generator, params)) => {
                 let noise = self.of_step("noise", step);
-                let share =
-                    generator.backward(params, &noise, &self.targets(step), &adjoint.images)?;
+                let share = generator.backward(
+                    params,
+                    &noise,
+                    &self.targets(step),
+                    &adjoint.images,
+                    None,
+                )?;
                 targets = targets.map(|t| (t + share.targets).unwrap());
                 self.push("noise", share.noise);
                 self.generator_gradient = Some(match self.generator_gradient.take() {

@@ -1,4 +1,4 @@
-//! Sums by channel, in two stages: parts of the rows, then the parts.
+//! Sums by channel, in two stages: parts of the rows, then the parts. Few rows are one part.
 //!
 //! The number of parts depends on sizes alone, and the parts are added up in order.
 
@@ -13,6 +13,9 @@ const LINES: usize = 8;
 
 /// Parts at most: a few for each multiprocessor of a large device.
 const PARTS: usize = 256;
+
+/// Rows that are one part, so that there is no second stage.
+const FEW: usize = 32 * LINES;
 
 /// The first stage of sums over the rows of matrices with so many columns.
 #[derive(Debug)]
@@ -32,34 +35,38 @@ impl Sums {
         [rows, columns, each, groups]: [usize; 4],
         args: impl FnOnce(Launch, &Tensor, usize) -> Result<Launch>,
     ) -> Result<Self> {
-        let parts = rows.div_ceil(4 * LINES).clamp(1, PARTS);
+        let parts = if rows <= FEW { 1 } else { rows.div_ceil(4 * LINES).min(PARTS) };
         let partial = empty(like, &[parts, groups * each * columns])?;
         let blocks = parts * groups * columns.div_ceil(TILE);
         args(Launch::blocks(name, like, blocks, rows)?, &partial, parts)?.run()?;
         Ok(Self { partial, columns: groups * each * columns, parts })
     }
 
-    /// The sums times `scale`, in a tensor of this shape.
-    pub(crate) fn scaled(&self, scale: f64, shape: &[usize]) -> Result<Tensor> {
+    /// The sums, in a tensor of this shape.
+    pub(crate) fn total(&self, shape: &[usize]) -> Result<Tensor> {
+        if self.parts == 1 {
+            return Ok(self.partial.reshape(shape)?);
+        }
         let sums = empty(&self.partial, shape)?;
-        self.total("total_columns")?
+        self.last("total_columns")?
             .tensors([&self.partial, &sums])?
-            .optional([None])?
+            .optional([None, None])?
             .int(self.parts)?
-            .reals([scale])
             .run()?;
         Ok(sums)
     }
 
-    /// The sums and their opposites.
-    pub(crate) fn both_signs(&self, shape: &[usize]) -> Result<[Tensor; 2]> {
-        let (sums, opposites) = (empty(&self.partial, shape)?, empty(&self.partial, shape)?);
-        self.total("total_columns")?
-            .tensors([&self.partial, &sums, &opposites])?
+    /// The sums, and what is left of `from` (zeros if absent) without them.
+    pub(crate) fn total_and_rest(&self, from: Option<&Tensor>) -> Result<[Tensor; 2]> {
+        let [sums, rest] = [(); 2].map(|()| empty(&self.partial, &[self.columns]));
+        let (sums, rest) = (sums?, rest?);
+        self.last("total_columns")?
+            .tensors([&self.partial, &sums])?
+            .optional([from])?
+            .tensors([&rest])?
             .int(self.parts)?
-            .reals([1.0])
             .run()?;
-        Ok([sums, opposites])
+        Ok([sums, rest])
     }
 
     /// What the kernel `name` makes of the parts `(parts, columns)`: with these numbers behind them.
@@ -71,7 +78,7 @@ impl Sums {
         reals: &[f64],
     ) -> Result<Tensor> {
         let sums = empty(&self.partial, shape)?;
-        self.total(name)?
+        self.last(name)?
             .tensors([&self.partial, &sums])?
             .ints([self.parts, count])?
             .reals(reals.iter().copied())
@@ -79,7 +86,7 @@ impl Sums {
         Ok(sums)
     }
 
-    fn total(&self, name: &'static str) -> Result<Launch> {
+    fn last(&self, name: &'static str) -> Result<Launch> {
         Launch::blocks(name, &self.partial, self.columns.div_ceil(TILE), self.columns)
     }
 }
@@ -90,7 +97,7 @@ pub(crate) fn channel_sums(x: &Tensor, scale: f64) -> Result<Tensor> {
     let channels = x.dims()[x.dims().len() - 1];
     let size = [x.elem_count() / channels, channels, 1, 1];
     let sums = Sums::new("channel_sums", &x, size, |launch, partial, parts| {
-        launch.tensors([&x, partial])?.ints([channels, parts])
+        Ok(launch.tensors([&x, partial])?.ints([channels, parts])?.reals([scale]))
     })?;
-    sums.scaled(scale, &[channels])
+    sums.total(&[channels])
 }

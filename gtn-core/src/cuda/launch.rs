@@ -4,11 +4,12 @@ use super::{device_of, empty};
 use crate::layout::{aligned, channels_first};
 use crate::{Error, Result};
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg,
+    CudaFunction, CudaStream, DevicePtr, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg,
 };
 use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{DType, Storage, Tensor, WithDType, cuda_backend::CudaDType};
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// All kernels: see `kernels.cu`.
@@ -39,7 +40,18 @@ enum Arg {
     Int(i32),
     Single(f32),
     Double(f64),
-    Segments(Box<Segments>),
+    Struct(Box<dyn Struct>),
+}
+
+/// An argument of several numbers.
+trait Struct: Debug {
+    fn push<'a>(&'a self, launch: &mut LaunchArgs<'a>);
+}
+
+impl<T: DeviceRepr + Debug> Struct for T {
+    fn push<'a>(&'a self, launch: &mut LaunchArgs<'a>) {
+        launch.arg(self);
+    }
 }
 
 /// A kernel about to be launched: arguments are added in the kernel's order.
@@ -118,7 +130,12 @@ impl Launch {
                 all.from[i] = pointer(&stream, vector, self.dtype)?;
             }
         }
-        Ok(self.with(Arg::Segments(Box::new(all))))
+        Ok(self.structure(all))
+    }
+
+    /// A struct of the kernel's file.
+    pub(crate) fn structure(self, value: impl DeviceRepr + Debug + 'static) -> Self {
+        self.with(Arg::Struct(Box::new(value)))
     }
 
     /// A size.
@@ -157,12 +174,12 @@ impl Launch {
         let mut launch = stream.launch_builder(&self.function);
         for arg in &self.args {
             match arg {
-                Arg::Pointer(value) => launch.arg(value),
-                Arg::Int(value) => launch.arg(value),
-                Arg::Single(value) => launch.arg(value),
-                Arg::Double(value) => launch.arg(value),
-                Arg::Segments(value) => launch.arg(&**value),
-            };
+                Arg::Pointer(value) => drop(launch.arg(value)),
+                Arg::Int(value) => drop(launch.arg(value)),
+                Arg::Single(value) => drop(launch.arg(value)),
+                Arg::Double(value) => drop(launch.arg(value)),
+                Arg::Struct(value) => value.push(&mut launch),
+            }
         }
         let config = LaunchConfig {
             grid_dim: (int(self.blocks)?.cast_unsigned(), 1, 1),
@@ -198,7 +215,7 @@ pub(crate) fn elementwise<const IN: usize, const OUT: usize>(
 }
 
 /// Kernels count in ints.
-fn int(value: usize) -> Result<i32> {
+pub(crate) fn int(value: usize) -> Result<i32> {
     // A block's worth less, so that threads past the end can be numbered.
     i32::try_from(value).ok().filter(|&value| value <= i32::MAX - BLOCK as i32).ok_or_else(|| {
         Error::spec(format!(
@@ -228,6 +245,11 @@ fn pointer(stream: &Arc<CudaStream>, tensor: &Tensor, dtype: DType) -> Result<u6
         other => Err(crate::cpu::unsupported(other)),
     }?;
     Ok(base + (start * dtype.size_in_bytes()) as u64)
+}
+
+/// The address of a contiguous tensor's first element, for a struct of a kernel's file.
+pub(crate) fn address_of(tensor: &Tensor) -> Result<u64> {
+    address(super::device_of(tensor)?, tensor, tensor.dtype())
 }
 
 /// As [`pointer`], for a product's operand.

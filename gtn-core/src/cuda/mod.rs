@@ -10,11 +10,14 @@ mod launch;
 mod open;
 mod tensors;
 
+pub(crate) use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 pub(crate) use columns::{Sums, channel_sums};
-pub(crate) use gemm::{Factor, product};
-pub(crate) use launch::{Launch, elementwise};
+pub(crate) use gemm::{Factor, exact_products, product, products};
+pub(crate) use launch::{Launch, address_of, elementwise, int};
 pub(crate) use open::open;
-pub(crate) use tensors::{Partial, add, add_channels, combined, inner_product, joined, transposed};
+pub(crate) use tensors::{
+    Partial, add, add_channels, combined, inner_product, joined, multiples, one_like, transposed,
+};
 
 use crate::{Error, Result};
 use candle_core::cuda_backend::CudaDevice;

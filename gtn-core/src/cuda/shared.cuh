@@ -37,10 +37,10 @@ struct Tile {
 };
 
 // K sums over one part of the rows of each column: `add(element, column, sums)` adds an element's
-// share. The parts' sums go to `partial (parts, K, columns)`. With several groups, each part is gone
+// share. The parts' sums, times `scale`, go to `partial (parts, K, columns)`. With several groups, each part is gone
 // over once for each: the sums of `partial (parts, groups, K, columns)`.
 template <int K, typename F>
-__device__ void sum_columns(int rows, int columns, int parts, Real *partial, F add, int groups = 1) {
+__device__ void sum_columns(int rows, int columns, int parts, Real *partial, F add, Real scale = 1, int groups = 1) {
     __shared__ Real shared[K][LINES][TILE];
     const Tile at(columns);
     Real sums[K];
@@ -54,7 +54,7 @@ __device__ void sum_columns(int rows, int columns, int parts, Real *partial, F a
     for (int k = 0; k < K; k++) {
         Real sum = 0;
         for (int line = 0; line < LINES; line++) sum += shared[k][line][threadIdx.x % TILE];
-        partial[(at.part * K + k) * columns + at.column] = sum;
+        partial[(at.part * K + k) * columns + at.column] = scale * sum;
     }
 }
 

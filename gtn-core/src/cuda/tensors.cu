@@ -6,15 +6,20 @@ KERNEL(combine)(int n, const Real *x, const Real *z, Real *y, Real a, Real b) {
     if (i < n) y[i] = z ? a * x[i] + b * z[i] : a * x[i];
 }
 
+KERNEL(multiples)(int n, const Real *x, Real *y, Real *z, Real a, Real b) {
+    const int i = thread();
+    if (i < n) y[i] = a * x[i], z[i] = b * x[i];
+}
+
 KERNEL(add)(int n, const Real *x, const Real *z, Real *y) {
     const int i = thread();
     if (i < n) y[i] = x[i] + z[i];
 }
 
-// A constant for each channel, added everywhere.
-KERNEL(add_channels)(int n, const Real *x, const Real *v, Real *y, int channels) {
+// A constant for each channel, times a factor, added everywhere.
+KERNEL(add_channels)(int n, const Real *x, const Real *v, Real *y, int channels, Real factor) {
     const int i = thread();
-    if (i < n) y[i] = at(x, i) + v[i % channels];
+    if (i < n) y[i] = at(x, i) + factor * v[i % channels];
 }
 
 // Transposes the matrices (rows, columns) that `x` is a row of.
@@ -40,12 +45,14 @@ struct Segments {
     int ends[64];
 };
 
-KERNEL(join)(int n, Segments segments, Real *y) {
+// b times the vectors; plus a·x, where there is an x.
+KERNEL(join)(int n, Segments segments, const Real *x, Real *y, Real a, Real b) {
     const int i = thread();
     if (i >= n) return;
     int s = 0, start = 0;
     while (i >= segments.ends[s]) start = segments.ends[s++];
-    y[i] = at(segments.from[s], i - start);
+    const Real v = b * at(segments.from[s], i - start);
+    y[i] = x ? a * x[i] + v : v;
 }
 
 // Σ x·z over a block's share of the elements, in double.
@@ -62,16 +69,16 @@ KERNEL(inner_product)(int n, const Real *x, const Real *z, double *partial, int 
     if (threadIdx.x == 0) partial[blockIdx.x] = shared[0];
 }
 
-// The sum of each column of `partial (parts, columns)`, times `scale`; and its opposite where asked for.
-KERNEL(total_columns)(int columns, const Real *partial, Real *y, Real *opposite, int parts, Real scale) {
+// The sum of each column of `partial (parts, columns)`; where asked for, what is left of `from` without it.
+KERNEL(total_columns)(int columns, const Real *partial, Real *y, const Real *from, Real *rest, int parts) {
     total_columns(columns, parts, partial, [=](int c, Real sum) {
-        y[c] = scale * sum;
-        if (opposite) opposite[c] = -scale * sum;
+        y[c] = sum;
+        if (rest) rest[c] = at(from, c) - sum;
     });
 }
 
-// The sums by channel of a feature map.
-KERNEL(channel_sums)(int rows, const Real *x, Real *partial, int columns, int parts) {
+// The sums by channel of a feature map, times a factor.
+KERNEL(channel_sums)(int rows, const Real *x, Real *partial, int columns, int parts, Real scale) {
     sum_columns<1>(rows, columns, parts, partial,
-                   [=](int i, int, Real (&sums)[1]) { sums[0] += x[i]; });
+                   [=](int i, int, Real (&sums)[1]) { sums[0] += x[i]; }, scale);
 }

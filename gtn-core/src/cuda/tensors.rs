@@ -5,6 +5,7 @@ use super::{Launch, elementwise, empty, empty_of};
 use crate::Result;
 use crate::layout::{channels_first, channels_last, one_for_all};
 use candle_core::{DType, Device, Tensor};
+use std::sync::{Mutex, PoisonError};
 
 /// Partial sums of an inner product at most: a few blocks for each multiprocessor of a large device.
 pub(super) const BLOCKS: usize = 256;
@@ -13,20 +14,26 @@ pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     for (dense, repeated) in [(x, y), (y, x)] {
         if let Some(v) = one_for_all(repeated)? {
             let last = channels_last(dense)?;
-            return channels_first(add_channels(Some(&last), &v, last.dims())?);
+            return channels_first(add_channels(Some(&last), &v, 1.0, last.dims())?);
         }
     }
     let [sum] = elementwise("add", [x, y], &[])?;
     Ok(sum)
 }
 
-/// `x + v` for `x (…, channels)` of this shape, zeros if absent, and `v (channels)`.
-pub(crate) fn add_channels(x: Option<&Tensor>, v: &Tensor, shape: &[usize]) -> Result<Tensor> {
+/// `x + factor·v` for `x (…, channels)` of this shape, zeros if absent, and `v (channels)`.
+pub(crate) fn add_channels(
+    x: Option<&Tensor>,
+    v: &Tensor,
+    factor: f64,
+    shape: &[usize],
+) -> Result<Tensor> {
     let sum = empty(v, shape)?;
     Launch::each("add_channels", v, sum.elem_count())?
         .optional([x])?
         .tensors([v, &sum])?
         .int(v.elem_count())?
+        .reals([factor])
         .run()?;
     Ok(sum)
 }
@@ -41,6 +48,24 @@ pub(crate) fn combined(x: &Tensor, z: Option<&Tensor>, a: f64, b: f64) -> Result
         .reals([a, b])
         .run()?;
     Ok(y)
+}
+
+/// A one: made once for each type and device.
+pub(crate) fn one_like(like: &Tensor) -> Result<Tensor> {
+    static MADE: Mutex<Vec<Tensor>> = Mutex::new(Vec::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let same =
+        |one: &&Tensor| one.dtype() == like.dtype() && one.device().same_device(like.device());
+    if let Some(one) = made.iter().find(same) {
+        return Ok(one.clone());
+    }
+    made.push(Tensor::ones((), like.dtype(), like.device())?);
+    Ok(made[made.len() - 1].clone())
+}
+
+/// `x` times each of two factors.
+pub(crate) fn multiples(x: &Tensor, factors: [f64; 2]) -> Result<[Tensor; 2]> {
+    elementwise("multiples", [x], &factors)
 }
 
 /// The matrices `(rows, columns)` that `x` is a row of, transposed, in a tensor of this shape.
@@ -87,18 +112,20 @@ impl Partial {
         let totals = empty(&self.sums, &[each])?;
         Launch::blocks("total_columns", &self.sums, 1, each)?
             .tensors([&self.sums, &totals])?
-            .optional([None])?
+            .optional([None, None])?
             .int(self.blocks)?
-            .reals([1.0])
             .run()?;
         Ok(totals)
     }
 }
 
+/// `b` times vectors end to end, plus `a·x` where there is an `x`.
 pub(crate) fn joined(
     parts: &[(Option<Tensor>, usize)],
     dtype: DType,
     device: &Device,
+    x: Option<&Tensor>,
+    [a, b]: [f64; 2],
 ) -> Result<Tensor> {
     let len = parts.iter().map(|(_, len)| len).sum::<usize>();
     let Device::Cuda(cuda) = device else { unreachable!("called for CUDA devices") };
@@ -106,9 +133,12 @@ pub(crate) fn joined(
     let mut start = 0;
     for parts in parts.chunks(SEGMENTS) {
         let len = parts.iter().map(|(_, len)| len).sum();
+        let part = |all: &Tensor| all.narrow(0, start, len);
         Launch::each("join", &all, len)?
             .segments(parts)?
-            .tensors([&all.narrow(0, start, len)?])?
+            .optional([x.map(part).transpose()?.as_ref()])?
+            .tensors([&part(&all)?])?
+            .reals([a, b])
             .run()?;
         start += len;
     }

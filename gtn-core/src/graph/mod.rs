@@ -12,6 +12,7 @@
 
 mod passes;
 
+pub(crate) use passes::span;
 pub use passes::{Tangents, Trace};
 
 use crate::Result;
@@ -97,6 +98,14 @@ impl Graph {
             Place::Leaf(leaf) => leaf,
             Place::Node(node) => self.leaves + node,
         }
+    }
+
+    /// For each value, whether another depends on it.
+    fn used(&self) -> Vec<bool> {
+        let mut used = vec![false; self.len()];
+        let args = self.nodes.iter().flat_map(|node| &node.args);
+        args.for_each(|arg| used[self.index(*arg)] = true);
+        used
     }
 
     /// For each value, whether it depends on one of these leaves.

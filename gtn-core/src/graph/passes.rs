@@ -50,7 +50,7 @@ pub struct Tangents(Vec<Option<Tensor>>);
 
 /// A span for what one operation does in a pass, at level TRACE: with the arguments' sizes
 /// and the multiply-adds of so many products. It costs nothing where nobody listens.
-fn span<'a>(
+pub(crate) fn span<'a>(
     pass: &'static str,
     op: &dyn Op,
     args: impl Iterator<Item = &'a [usize]> + Clone,
@@ -186,6 +186,11 @@ impl Graph {
             let keeps = restoring[i] || (keeps(i) && restored[i].is_none());
             kept[i] = keeps.then_some(gy);
         })?;
+        for (node, kept) in self.nodes.iter().zip(&mut trace.kept) {
+            if node.op.aux_is_for_backward() {
+                kept.aux.clear();
+            }
+        }
         trace.adjoints = kept;
         trace.restoring = restoring;
         Ok(adjoints)
@@ -234,8 +239,9 @@ impl Graph {
                 let kept = &trace.kept[i];
                 let products = wanted.iter().filter(|w| **w).count();
                 let span = span("backward", &*node.op, dims(kept), products);
-                let shares = span.in_scope(|| node.op.backward(kept, &gy, &wanted))?;
-                self.accumulate(&mut adjoints, &node.args, shares)?;
+                let sums = self.take(&mut adjoints, &node.args);
+                let sums = span.in_scope(|| node.op.add_backward(kept, &gy, &wanted, sums))?;
+                self.accumulate(&mut adjoints, &node.args, sums)?;
             }
             done(i, gy);
         }
@@ -243,11 +249,16 @@ impl Graph {
         Ok(adjoints)
     }
 
-    /// Tangents of all values, from tangents of the leaves (`None`: zero).
+    /// Tangents of all values that others depend on, from tangents of the leaves (`None`: zero).
     pub fn tangent(&self, trace: &Trace, leaves: &[Option<Tensor>]) -> Result<Tangents> {
         assert_eq!(leaves.len(), self.leaves, "one tangent for each leaf");
         let mut tangents = leaves.to_vec();
+        let used = self.used();
         for (i, node) in self.nodes.iter().enumerate() {
+            if !used[self.leaves + i] {
+                tangents.push(None);
+                continue;
+            }
             let args: Vec<Option<&Tensor>> =
                 node.args.iter().map(|a| tangents[self.index(*a)].as_ref()).collect();
             let kept = &trace.kept[i];
@@ -305,9 +316,10 @@ impl Graph {
                 usize::from(dgy.is_some()) + others.count()
             });
             let span = span("backward_tangent", &*node.op, dims(kept), products.sum());
-            let shares =
-                span.in_scope(|| node.op.backward_tangent(kept, &args, &gy, dgy, &wanted))?;
-            self.accumulate(&mut adjoints, &node.args, shares)?;
+            let sums = self.take(&mut adjoints, &node.args);
+            let sums = span
+                .in_scope(|| node.op.add_backward_tangent(kept, &args, &gy, dgy, &wanted, sums))?;
+            self.accumulate(&mut adjoints, &node.args, sums)?;
         }
         adjoints.truncate(self.leaves);
         Ok(adjoints)
@@ -319,6 +331,11 @@ impl Graph {
             self.accumulate(&mut adjoints, &[*value], vec![Some(seed.clone())])?;
         }
         Ok(adjoints)
+    }
+
+    /// What has come to these values so far; nothing to the second place of one that stands twice.
+    fn take(&self, adjoints: &mut [Option<Tensor>], values: &[Value]) -> Vec<Option<Tensor>> {
+        values.iter().map(|value| adjoints[self.index(*value)].take()).collect()
     }
 
     /// Adds each share to the adjoint of its value.

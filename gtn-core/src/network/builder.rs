@@ -1,24 +1,13 @@
 //! Layers with parameters, laid over a graph.
 
+use super::leaves::{Leaf, Leaves};
 use super::params::{Init, Layout};
 use crate::Result;
 use crate::graph::{Graph, GraphBuilder, Value};
 use crate::ops::{
     BatchNorm, Bias, ChannelMean, Conv2d, DepthwiseConv, LeakyRelu, Linear, MeanNorm, Op,
-    WeightNorm,
 };
 use std::sync::Arc;
-
-/// What a leaf of a network's graph stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leaf {
-    /// The network's `i`-th input.
-    Input(usize),
-    /// The `i`-th parameter.
-    Param(usize),
-    /// The `i`-th running mean.
-    Running(usize),
-}
 
 /// Whose mean a mean-only batch norm subtracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +35,7 @@ pub(crate) struct NetworkBuilder {
 #[derive(Debug)]
 pub(crate) struct Built {
     pub(crate) graph: Graph,
-    pub(crate) leaves: Vec<Leaf>,
-    pub(crate) params: Arc<Layout>,
+    pub(crate) leaves: Leaves,
     pub(crate) running: Arc<Layout>,
     pub(crate) batch_means: Vec<Value>,
     /// The outputs of the rectifiers.
@@ -110,9 +98,10 @@ impl NetworkBuilder {
         // Too large a shape is refused below.
         let fan_in = shape[1..].iter().fold(1usize, |all, &side| all.saturating_mul(side));
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-        let v = self.param(weight, shape, Init::Uniform { bound })?;
-        let g = self.param(format!("{name}.g"), &shape[..1], Init::Constant(gain))?;
-        self.apply(WeightNorm, &[v, g])
+        let number = self.params.push(weight, shape, Init::Uniform { bound })?;
+        self.params.push(format!("{name}.g"), &shape[..1], Init::Constant(gain))?;
+        self.leaves.push(Leaf::Weight(number));
+        Ok(self.graph.leaf(shape))
     }
 
     pub(crate) fn conv(
@@ -200,8 +189,7 @@ impl NetworkBuilder {
     pub(crate) fn finish(self, output: Value) -> Built {
         Built {
             graph: self.graph.finish(output),
-            leaves: self.leaves,
-            params: Arc::new(self.params),
+            leaves: Leaves::new(self.leaves, Arc::new(self.params)),
             running: Arc::new(self.running),
             batch_means: self.batch_means,
             rectified: self.rectified,

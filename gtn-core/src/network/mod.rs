@@ -3,6 +3,7 @@
 mod assemble;
 pub(crate) mod builder;
 mod layers;
+mod leaves;
 mod params;
 mod probe;
 
@@ -12,10 +13,12 @@ pub use params::{Init, Layout, Params, Slot};
 use crate::data::{Batch, ImageShape};
 use crate::graph::{Graph, Trace, Value};
 use crate::ops::{CrossEntropy, LogSoftmax};
-use crate::tensors::{combined, scaled, zeros_like};
+use crate::tensors::{multiples, one_like, zeros_like};
 use crate::{Error, Result};
-use builder::{Leaf, Means, NetworkBuilder};
+use builder::{Means, NetworkBuilder};
 use candle_core::{DType, Device, Tensor};
+use leaves::Leaf;
+pub(crate) use leaves::Leaves;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -43,17 +46,16 @@ impl Default for Normalization {
 /// It holds no parameters: those are [`Params`], handed to each call.
 #[derive(Debug, Clone)]
 pub struct Network {
-    params: Arc<Layout>,
     running: Arc<Layout>,
     norm_momentum: f64,
     /// The loss while learning: norms use the batch's means.
     learn: Graph,
-    learn_leaves: Vec<Leaf>,
+    learn_leaves: Leaves,
     batch_means: Vec<Value>,
     rectified: Vec<Value>,
     /// The loss while being judged: norms use the running means.
     judge: Graph,
-    judge_leaves: Vec<Leaf>,
+    judge_leaves: Leaves,
     logits: Graph,
 }
 
@@ -86,7 +88,6 @@ impl Network {
         let (learn, _) = build(Means::Batch)?;
         let (judge, logits) = build(Means::Running)?;
         Ok(Self {
-            params: learn.params,
             running: learn.running,
             norm_momentum,
             learn: learn.graph,
@@ -101,7 +102,7 @@ impl Network {
 
     /// Names and shapes of the parameters.
     pub fn params(&self) -> &Arc<Layout> {
-        &self.params
+        self.learn_leaves.params()
     }
 
     /// Names and shapes of the running means.
@@ -117,30 +118,32 @@ impl Network {
     /// The logits `(batch, classes)` of images, judged with the running means.
     pub fn logits(&self, params: &Params, running: &Params, images: &Tensor) -> Result<Tensor> {
         let inputs = without_targets(images)?;
-        self.logits.infer(&leaves(&self.judge_leaves, &inputs, params, Some(running))?)
+        self.logits.infer(&self.judge_leaves.values(&inputs, params, Some(running))?)
     }
 
     /// The loss on a batch, judged with the running means: a scalar.
     pub fn judge(&self, params: &Params, running: &Params, batch: &Batch) -> Result<Tensor> {
-        self.judge.infer(&leaves(&self.judge_leaves, &batch.inputs(), params, Some(running))?)
+        self.judge.infer(&self.judge_leaves.values(&batch.inputs(), params, Some(running))?)
     }
 
-    /// The loss as [`Network::judge`], with its gradients by the parameters and by the running means.
+    /// The loss as [`Network::judge`], with its gradients by the parameters and by the running
+    /// means, each added to what `onto` holds.
     pub fn judge_gradient(
         &self,
         params: &Params,
         running: &Params,
         batch: &Batch,
-    ) -> Result<(Tensor, Params, Params)> {
-        let leaves = leaves(&self.judge_leaves, &batch.inputs(), params, Some(running))?;
+        onto: Option<[&Params; 2]>,
+    ) -> Result<(Tensor, [Params; 2])> {
+        let leaves = self.judge_leaves.values(&batch.inputs(), params, Some(running))?;
         let trace = self.judge.forward(&leaves, &[])?;
-        let wants = mask(&self.judge_leaves, |l| !matches!(l, Leaf::Input(_)));
-        let seed = [(self.judge.output(), trace.output().ones_like()?)];
+        let wants = self.judge_leaves.mask(|leaf| !matches!(leaf, Leaf::Input(_)));
+        let seed = [(self.judge.output(), one_like(trace.output())?)];
         let adjoints = self.judge.backward(&trace, &seed, &wants)?;
-        let pick = |layout: &Arc<Layout>, of: fn(Leaf) -> Option<usize>| {
-            gather(layout, &self.judge_leaves, &adjoints, of, params)
-        };
-        Ok((trace.output().clone(), pick(&self.params, param)?, pick(&self.running, running_mean)?))
+        let [onto_params, onto_running] = onto.map_or([None; 2], |onto| onto.map(Some));
+        let by_params = self.judge_leaves.gradient(params, &adjoints, onto_params)?;
+        let by_running = self.judge_leaves.running_gradient(running, &adjoints, onto_running)?;
+        Ok((trace.output().clone(), [by_params, by_running]))
     }
 
     /// One learning step's forward and backward pass.
@@ -148,75 +151,89 @@ impl Network {
     /// With `second_order` the returned [`Lesson`] keeps what
     /// [`Network::curvature`] needs.
     pub fn learn(&self, params: &Params, batch: &Batch, second_order: bool) -> Result<Lesson> {
-        self.lesson(params, batch, true, second_order)
+        let (graph, adjoints) = self.traced(params, batch, Leaf::learned, second_order)?;
+        Ok(Lesson {
+            gradient: self.learn_leaves.gradient(params, &adjoints, None)?,
+            means: graph.observed().to_vec(),
+            trace: self.lesson_trace(params, graph, adjoints, second_order),
+        })
     }
 
     /// The trace of a lesson, for [`Network::curvature`] alone.
-    pub(crate) fn retrace(&self, params: &Params, batch: &Batch) -> Result<Trace> {
-        Ok(self.lesson(params, batch, false, true)?.trace)
+    pub(crate) fn retrace(&self, params: &Params, batch: &Batch) -> Result<LessonTrace> {
+        let wanted = |leaf: &Leaf| matches!(leaf, Leaf::Weight(_));
+        let (graph, adjoints) = self.traced(params, batch, wanted, true)?;
+        Ok(self.lesson_trace(params, graph, adjoints, true))
     }
 
-    fn lesson(
+    /// The passes of a lesson, with the adjoints of the leaves that are wanted.
+    fn traced(
         &self,
         params: &Params,
         batch: &Batch,
-        gradient: bool,
+        wanted: fn(&Leaf) -> bool,
         second_order: bool,
-    ) -> Result<Lesson> {
-        let leaves = leaves(&self.learn_leaves, &batch.inputs(), params, None)?;
+    ) -> Result<(Trace, Vec<Option<Tensor>>)> {
+        let leaves = self.learn_leaves.values(&batch.inputs(), params, None)?;
         let mut trace = self.learn.forward(&leaves, &self.batch_means)?;
-        let wants = mask(&self.learn_leaves, |l| gradient && matches!(l, Leaf::Param(_)));
-        let seed = [(self.learn.output(), trace.output().ones_like()?)];
+        let wants = self.learn_leaves.mask(wanted);
+        let seed = [(self.learn.output(), one_like(trace.output())?)];
         let adjoints = if second_order {
-            let later = vec![true; self.learn_leaves.len()];
+            let later = vec![true; wants.len()];
             self.learn.backward_keeping(&mut trace, &seed, &wants, &later)?
         } else {
             self.learn.backward(&trace, &seed, &wants)?
         };
-        let gradient = gather(&self.params, &self.learn_leaves, &adjoints, param, params)?;
-        let means: Vec<_> = trace.observed().iter().cloned().map(Some).collect();
-        let flat = params.flat();
-        let means = Params::gather(&self.running, &means, flat.dtype(), flat.device())?;
-        Ok(Lesson { gradient, means, trace })
+        Ok((trace, adjoints))
     }
 
-    /// The running means after a step whose batch had these means.
-    pub fn update_running(&self, running: &Params, means: &Params) -> Result<Params> {
+    fn lesson_trace(
+        &self,
+        params: &Params,
+        graph: Trace,
+        mut adjoints: Vec<Option<Tensor>>,
+        second_order: bool,
+    ) -> LessonTrace {
+        let needed = |leaf: &Leaf| second_order && matches!(leaf, Leaf::Weight(_));
+        for (adjoint, needed) in adjoints.iter_mut().zip(self.learn_leaves.mask(needed)) {
+            adjoint.take_if(|_| !needed);
+        }
+        LessonTrace { params: params.clone(), graph, adjoints }
+    }
+
+    /// The running means after a step whose batch had these means, in the order of [`Network::running`].
+    pub fn update_running(&self, running: &Params, means: &[Tensor]) -> Result<Params> {
         let m = self.norm_momentum;
-        Ok(running.with_flat(combined(m, running.flat(), 1.0 - m, means.flat())?))
+        let means: Vec<_> = means.iter().cloned().map(Some).collect();
+        running.combined_with(m, 1.0 - m, &means)
     }
 
     /// Adjoints of a step's running means: of those before it, and of its batch's.
     pub(crate) fn running_adjoints(&self, after: &Params) -> Result<(Params, Params)> {
         let m = self.norm_momentum;
-        let share = |factor| Ok::<_, Error>(after.with_flat(scaled(factor, after.flat())?));
-        Ok((share(m)?, share(1.0 - m)?))
+        let [before, batch] = multiples(after.flat(), [m, 1.0 - m])?;
+        Ok((after.with_flat(before), after.with_flat(batch)))
     }
 
-    /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is
-    /// the loss of the learning step that `trace` is of and `∇` is by the parameters.
+    /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is the loss of the learning step that
+    /// `trace` is of and `∇` is by the parameters; that by the parameters is added to `onto`.
     pub fn curvature(
         &self,
-        trace: &Trace,
+        trace: &LessonTrace,
         direction: &Params,
         means: &Params,
         soft_labels: bool,
+        onto: Option<&Params>,
     ) -> Result<Curvature> {
-        let directions = direction.tensors()?;
-        let leaves: Vec<Option<Tensor>> = self
-            .learn_leaves
-            .iter()
-            .map(|leaf| param(*leaf).map(|i| directions[i].clone()))
-            .collect();
-        let tangents = self.learn.tangent(trace, &leaves)?;
+        let LessonTrace { params, graph, adjoints } = trace;
+        let leaves = self.learn_leaves.tangents(params, direction)?;
+        let tangents = self.learn.tangent(graph, &leaves)?;
         let seeds: Vec<_> = self.batch_means.iter().copied().zip(means.tensors()?).collect();
-        let wants = mask(&self.learn_leaves, |l| soft_labels || *l != Leaf::Input(1));
-        let mut adjoints = self.learn.backward_tangent(trace, &tangents, &seeds, &wants)?;
-        let params = gather(&self.params, &self.learn_leaves, &adjoints, param, direction)?;
-        let mut input = |i: usize| {
-            let at = self.learn_leaves.iter().position(|l| *l == Leaf::Input(i));
-            adjoints[at.expect("both inputs are leaves")].take()
-        };
+        let wants = self.learn_leaves.mask(|leaf| soft_labels || *leaf != Leaf::Input(1));
+        let mut moves = self.learn.backward_tangent(graph, &tangents, &seeds, &wants)?;
+        let along = [params, direction];
+        let params = self.learn_leaves.gradient_tangent(along, adjoints, &moves, onto)?;
+        let mut input = |i| moves[self.learn_leaves.input(i)].take();
         Ok(Curvature { params, images: input(0), targets: input(1) })
     }
 }
@@ -226,23 +243,41 @@ impl Network {
 pub struct Lesson {
     /// The gradient of the loss by the parameters.
     pub gradient: Params,
-    /// The means that the norms saw in this batch.
-    pub means: Params,
+    /// The means that the norms saw in this batch, in the order of [`Network::running`].
+    pub means: Vec<Tensor>,
     /// What [`Network::curvature`] starts from.
-    pub trace: Trace,
+    pub trace: LessonTrace,
 }
 
 impl Lesson {
     /// The loss, a scalar.
     pub fn loss(&self) -> &Tensor {
-        self.trace.output()
+        self.trace.graph.output()
+    }
+}
+
+/// What the passes of a learning step leave for [`Network::curvature`].
+#[derive(Debug)]
+pub struct LessonTrace {
+    params: Params,
+    graph: Trace,
+    /// Of the leaves: those of normalized weights.
+    adjoints: Vec<Option<Tensor>>,
+}
+
+impl LessonTrace {
+    /// Bytes of the tensors held, not counting parameters and inputs.
+    pub(crate) fn bytes(&self, batch: &Batch) -> usize {
+        let adjoints = self.adjoints.iter().flatten();
+        let adjoints = adjoints.map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>();
+        self.graph.bytes(&batch.inputs()) + adjoints
     }
 }
 
 /// What [`Network::curvature`] returns; `None` where a gradient is zero or was not asked for.
 #[derive(Debug)]
 pub struct Curvature {
-    /// By the parameters.
+    /// By the parameters, and what it was added to.
     pub params: Params,
     /// By the images.
     pub images: Option<Tensor>,
@@ -253,60 +288,6 @@ pub struct Curvature {
 /// A network's inputs where the targets are not needed: up to the logits.
 fn without_targets(images: &Tensor) -> Result<[Tensor; 2]> {
     Ok([images.clone(), zeros_like(images, &[0])?])
-}
-
-fn param(leaf: Leaf) -> Option<usize> {
-    match leaf {
-        Leaf::Param(i) => Some(i),
-        _ => None,
-    }
-}
-
-fn running_mean(leaf: Leaf) -> Option<usize> {
-    match leaf {
-        Leaf::Running(i) => Some(i),
-        _ => None,
-    }
-}
-
-pub(crate) fn mask(leaves: &[Leaf], wanted: impl Fn(&Leaf) -> bool) -> Vec<bool> {
-    leaves.iter().map(wanted).collect()
-}
-
-/// The tensor of each leaf.
-pub(crate) fn leaves(
-    leaves: &[Leaf],
-    inputs: &[Tensor],
-    params: &Params,
-    running: Option<&Params>,
-) -> Result<Vec<Tensor>> {
-    let params = params.tensors()?;
-    let running = running.map(Params::tensors).transpose()?.unwrap_or_default();
-    Ok(leaves
-        .iter()
-        .map(|leaf| match *leaf {
-            Leaf::Input(i) => inputs[i].clone(),
-            Leaf::Param(i) => params[i].clone(),
-            Leaf::Running(i) => running[i].clone(),
-        })
-        .collect())
-}
-
-/// The adjoints of the leaves that `of` picks, in their layout's order.
-pub(crate) fn gather(
-    layout: &Arc<Layout>,
-    leaves: &[Leaf],
-    adjoints: &[Option<Tensor>],
-    of: fn(Leaf) -> Option<usize>,
-    like: &Params,
-) -> Result<Params> {
-    let mut parts = vec![None; layout.slots().len()];
-    for (leaf, adjoint) in leaves.iter().zip(adjoints) {
-        if let Some(i) = of(*leaf) {
-            parts[i] = adjoint.clone();
-        }
-    }
-    Params::gather(layout, &parts, like.flat().dtype(), like.flat().device())
 }
 
 #[cfg(test)]

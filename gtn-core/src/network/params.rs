@@ -2,7 +2,7 @@
 //! pass over memory whatever the network.
 
 use crate::seed::{Rng, normal, uniform};
-use crate::tensors::{joined, zeros};
+use crate::tensors::{combined_with_joined, joined, zeros};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
@@ -53,6 +53,12 @@ impl Slot {
         self.shape.iter().product()
     }
 
+    /// The first of its elements among those of all parameters.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// Whether the parameter has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -94,6 +100,14 @@ impl Layout {
     /// The parameters, in order.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// A vector for each parameter, with its length.
+    fn flattened(&self, parts: &[Option<Tensor>]) -> Result<Vec<(Option<Tensor>, usize)>> {
+        let parts = self.slots.iter().zip(parts).map(|(slot, part)| {
+            Ok((part.as_ref().map(Tensor::flatten_all).transpose()?, slot.len()))
+        });
+        parts.collect()
     }
 
     /// The number of elements of all parameters together.
@@ -203,11 +217,14 @@ impl Params {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        let parts = layout.slots.iter().zip(parts).map(|(slot, part)| {
-            Ok((part.as_ref().map(Tensor::flatten_all).transpose()?, slot.len()))
-        });
-        let flat = joined(&parts.collect::<Result<Vec<_>>>()?, dtype, device)?;
+        let flat = joined(&layout.flattened(parts)?, dtype, device)?;
         Ok(Self { layout: layout.clone(), flat })
+    }
+
+    /// `a` times these, plus `b` times one tensor for each parameter, in order; `None` stands for zeros.
+    pub(crate) fn combined_with(&self, a: f64, b: f64, parts: &[Option<Tensor>]) -> Result<Self> {
+        let parts = self.layout.flattened(parts)?;
+        Ok(self.with_flat(combined_with_joined(a, &self.flat, b, &parts)?))
     }
 
     /// Names, shapes and places.

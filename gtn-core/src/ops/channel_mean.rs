@@ -1,10 +1,15 @@
 //! The mean of each channel over a batch.
 
-use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
+use super::{
+    Forward, Keep, Kept, Op, add_linear_backward_tangent, added, arity, channels,
+    linear_backward_tangent,
+};
 use crate::Result;
 use crate::cpu::{self, Float, by_dtype, channel_sums};
 use crate::device::on_cuda;
 use crate::layout::everywhere;
+#[cfg(feature = "cuda")]
+use crate::layout::{channels_first, channels_last};
 use crate::tensors::scaled;
 use candle_core::Tensor;
 
@@ -38,6 +43,41 @@ impl Op for ChannelMean {
             return Ok(vec![None]);
         }
         Ok(vec![Some(spread(gy, kept.dims(0))?)])
+    }
+
+    fn add_backward(
+        &self,
+        kept: &Kept,
+        gy: &Tensor,
+        wants: &[bool],
+        sums: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        on_cuda!(gy => {
+            let shape = kept.dims(0);
+            let [batch, _, area] = channels("channel_mean", shape)?;
+            let factor = 1.0 / (batch * area) as f64;
+            match (&sums[..], wants) {
+                ([Some(sum)], [true]) => {
+                    let sum = channels_last(sum)?;
+                    let sum = crate::cuda::add_channels(Some(&sum), gy, factor, sum.dims())?;
+                    Ok(vec![Some(channels_first(sum)?)])
+                }
+                _ => added(self.backward(kept, gy, wants)?, sums),
+            }
+        });
+        added(self.backward(kept, gy, wants)?, sums)
+    }
+
+    fn add_backward_tangent(
+        &self,
+        kept: &Kept,
+        _dargs: &[Option<&Tensor>],
+        _gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+        sums: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        add_linear_backward_tangent(self, kept, dgy, wants, sums)
     }
 
     fn tangent(&self, _kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {

@@ -121,6 +121,8 @@ fn everything(
     let (gy, dgy) = (draw(&y, 200), draw(&y, 300));
     let every = vec![true; args.len()];
     let mut all = op.backward(&kept, &gy, &every).unwrap();
+    let sums: Vec<_> = (400..).zip(&args).map(|(i, arg)| Some(draw(arg, i))).collect();
+    all.extend(op.add_backward(&kept, &gy, &every, sums.clone()).unwrap());
     let mut moves = vec![along.iter().map(Some).collect::<Vec<_>>()];
     for i in 0..args.len() {
         let mut one = vec![None; args.len()];
@@ -131,6 +133,8 @@ fn everything(
         all.push(op.tangent(&kept, along).unwrap());
         for dgy in [Some(&dgy), None] {
             all.extend(op.backward_tangent(&kept, along, &gy, dgy, &every).unwrap());
+            let sums = sums.clone();
+            all.extend(op.add_backward_tangent(&kept, along, &gy, dgy, &every, sums).unwrap());
         }
     }
     all.push(Some(y));

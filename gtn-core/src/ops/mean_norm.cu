@@ -13,12 +13,16 @@ KERNEL(mean_norm_tangent)(int n, const Real *y, const Real *dx, const Real *dmea
     if (i < n) dy[i] = rectified(slope, y[i], at(dx, i) + (at(dbias, c) - at(dmean, c)));
 }
 
-// The adjoint of what goes into the rectifier, and its sums by channel.
-KERNEL(mean_norm_adjoint)(int rows, const Real *y, const Real *gy, Real *gz, Real *partial, int channels, int parts,
-                          Real slope) {
+// The adjoint of what goes into the rectifier, and its sums by channel; of a single part also what is left of `from`
+// without a sum.
+KERNEL(mean_norm_adjoint)(int rows, const Real *y, const Real *gy, Real *gz, Real *partial, const Real *from,
+                          Real *rest, int channels, int parts, Real slope) {
     sum_columns<1>(rows, channels, parts, partial, [=](int i, int, Real (&sums)[1]) {
         const Real g = rectified(slope, y[i], gy[i]);
         gz[i] = g;
         sums[0] += g;
     });
+    // The thread that wrote the sum reads it.
+    const Tile tile(channels);
+    if (rest && tile.line == 0 && tile.column < channels) rest[tile.column] = at(from, tile.column) - partial[tile.column];
 }

@@ -1,7 +1,10 @@
 //! Mean-only batch normalization (Salimans & Kingma, arXiv 1602.07868, §3),
 //! with the leaky rectifier that follows it.
 
-use super::{Forward, Keep, Kept, Op, arity, channels, linear_backward_tangent};
+use super::{
+    Forward, Keep, Kept, Op, add_linear_backward_tangent, added, arity, channels,
+    linear_backward_tangent,
+};
 use crate::cpu::{self, Float, by_dtype, channelwise, channelwise_summed, view, zip};
 #[cfg(feature = "cuda")]
 use crate::cuda;
@@ -67,7 +70,7 @@ impl Op for MeanNorm {
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
         on_cuda!(gy => {
-            let (gz, [sums, opposites]) = self.adjoint_on_cuda(kept, gy)?;
+            let (gz, [sums, opposites]) = self.adjoint_on_cuda(kept, gy, None)?;
             Ok(vec![wants[0].then_some(gz), wants[1].then_some(opposites), wants[2].then_some(sums)])
         });
         by_dtype!(gy, T => {
@@ -79,6 +82,36 @@ impl Op for MeanNorm {
                 wants[2].then(|| cpu::tensor(sums, kept.dims(2))).transpose()?,
             ])
         })
+    }
+
+    fn add_backward(
+        &self,
+        kept: &Kept,
+        gy: &Tensor,
+        wants: &[bool],
+        sums: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        on_cuda!(gy => {
+            let mut sums = sums;
+            // The opposite of the sum is taken from what the mean has got so far.
+            let from = if wants[1] { sums[1].take() } else { None };
+            let (gz, [all, rest]) = self.adjoint_on_cuda(kept, gy, from.as_ref())?;
+            let shares = [wants[0].then_some(gz), wants[1].then_some(rest), wants[2].then_some(all)];
+            added(shares.into(), sums)
+        });
+        added(self.backward(kept, gy, wants)?, sums)
+    }
+
+    fn add_backward_tangent(
+        &self,
+        kept: &Kept,
+        _dargs: &[Option<&Tensor>],
+        _gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+        sums: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        add_linear_backward_tangent(self, kept, dgy, wants, sums)
     }
 
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
@@ -170,16 +203,29 @@ impl MeanNorm {
         channels_first(dy)
     }
 
-    /// The adjoint of what goes into the rectifier, its sum by channel, and the opposite of that.
-    fn adjoint_on_cuda(&self, kept: &Kept, gy: &Tensor) -> Result<(Tensor, [Tensor; 2])> {
+    /// The adjoint of what goes into the rectifier, its sum by channel, and what is left of `from`
+    /// without that.
+    fn adjoint_on_cuda(
+        &self,
+        kept: &Kept,
+        gy: &Tensor,
+        from: Option<&Tensor>,
+    ) -> Result<(Tensor, [Tensor; 2])> {
         let (y, gy) = (channels_last(kept.output())?, channels_last(gy)?);
         let (gz, channels) = (cuda::empty(&y, y.dims())?, kept.dims(0)[1]);
         let size = [y.elem_count() / channels, channels, 1, 1];
+        let mut rest = None;
         let sums = cuda::Sums::new("mean_norm_adjoint", &y, size, |launch, partial, parts| {
+            rest = (parts == 1).then(|| cuda::empty(&y, &[channels])).transpose()?;
             let launch = launch.tensors([&y, &gy, &gz, partial])?;
+            let launch = launch.optional([from, rest.as_ref()])?;
             Ok(launch.ints([channels, parts])?.reals([self.slope]))
         })?;
-        Ok((channels_first(gz)?, sums.both_signs(&[channels])?))
+        let sums = match rest {
+            Some(rest) => [sums.total(&[channels])?, rest],
+            None => sums.total_and_rest(from)?,
+        };
+        Ok((channels_first(gz)?, sums))
     }
 }
 

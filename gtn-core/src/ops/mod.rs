@@ -35,7 +35,7 @@ mod reshape;
 mod sum;
 mod tanh;
 mod upsample;
-mod weight_norm;
+pub(crate) mod weight_norm;
 mod window;
 mod zeroize;
 
@@ -65,6 +65,7 @@ pub use weight_norm::WeightNorm;
 pub use window::Padding;
 pub use zeroize::Zeroize;
 
+use crate::tensors::add;
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::fmt::Debug;
@@ -93,6 +94,11 @@ pub trait Op: Debug + Send + Sync {
     /// What the other three functions need to find in [`Kept`].
     fn keep(&self) -> Keep;
 
+    /// Whether [`Forward::aux`] only saves [`Op::backward`] work: it goes once that is done, and the others do without.
+    fn aux_is_for_backward(&self) -> bool {
+        false
+    }
+
     /// Computes the output, and what only the operation knows how to use
     /// later (pooling's indices, a norm's statistics).
     fn forward(&self, args: &[&Tensor]) -> Result<Forward>;
@@ -113,6 +119,31 @@ pub trait Op: Debug + Send + Sync {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>>;
+
+    /// As [`Op::backward`], and adds each adjoint to what its argument has got so far: for operations that
+    /// can do so as they go.
+    fn add_backward(
+        &self,
+        kept: &Kept,
+        gy: &Tensor,
+        wants: &[bool],
+        sums: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        added(self.backward(kept, gy, wants)?, sums)
+    }
+
+    /// As [`Op::backward_tangent`], likewise.
+    fn add_backward_tangent(
+        &self,
+        kept: &Kept,
+        dargs: &[Option<&Tensor>],
+        gy: &Tensor,
+        dgy: Option<&Tensor>,
+        wants: &[bool],
+        sums: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        added(self.backward_tangent(kept, dargs, gy, dgy, wants)?, sums)
+    }
 
     /// Multiply-adds of a forward pass over arguments of these shapes, as far as weights are
     /// multiplied: what costs next to nothing beside that counts as nothing.
@@ -176,6 +207,16 @@ impl Kept {
         }
     }
 
+    /// The arguments alone.
+    pub(crate) fn of(args: &[&Tensor]) -> Self {
+        Self {
+            args: args.iter().map(|&a| a.clone()).collect(),
+            arg_dims: args.iter().map(|a| a.dims().to_vec()).collect(),
+            output: None,
+            aux: Vec::new(),
+        }
+    }
+
     /// Argument `i`.
     ///
     /// # Panics
@@ -215,6 +256,32 @@ pub(crate) fn linear_backward_tangent(
         Some(dgy) => op.backward(kept, dgy, wants),
         None => Ok(vec![None; wants.len()]),
     }
+}
+
+/// [`linear_backward_tangent`], added to sums.
+pub(crate) fn add_linear_backward_tangent(
+    op: &dyn Op,
+    kept: &Kept,
+    dgy: Option<&Tensor>,
+    wants: &[bool],
+    sums: Vec<Option<Tensor>>,
+) -> Result<Vec<Option<Tensor>>> {
+    match dgy {
+        Some(dgy) => op.add_backward(kept, dgy, wants, sums),
+        None => Ok(sums),
+    }
+}
+
+/// Each share added to its sum; `None` stands for zero.
+pub(crate) fn added(
+    shares: Vec<Option<Tensor>>,
+    sums: Vec<Option<Tensor>>,
+) -> Result<Vec<Option<Tensor>>> {
+    let all = sums.into_iter().zip(shares).map(|pair| match pair {
+        (Some(sum), Some(share)) => add(&sum, &share).map(Some),
+        (sum, share) => Ok(sum.or(share)),
+    });
+    all.collect()
 }
 
 /// The dimensions of a feature map `(batch, channels, height, width)`.

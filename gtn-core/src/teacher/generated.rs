@@ -142,8 +142,9 @@ impl Course for Generation<'_> {
             &self.noise(step)?,
             &self.targets(step)?,
             &images,
+            Some(&self.gradient),
         )?;
-        self.gradient = self.gradient.with_flat(add(self.gradient.flat(), share.params.flat())?);
+        self.gradient = share.params;
         if self.teacher.curriculum != Curriculum::None {
             self.noise.push(share.noise);
         }

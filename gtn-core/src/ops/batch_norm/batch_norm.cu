@@ -19,12 +19,13 @@ KERNEL(batch_norm)(int n, const Real *x, const Real *mean, const Real *sigma, co
     y[i] = h * scale[c] + shift[c];
 }
 
-// The sums of `v` and of `v` times the normalized input, by channel.
-KERNEL(batch_norm_moments)(int rows, const Real *v, const Real *hat, Real *partial, int channels, int parts) {
+// The sums of `v` and of `v` times the normalized input, by channel, times `scale`.
+KERNEL(batch_norm_moments)(int rows, const Real *v, const Real *hat, Real *partial, int channels, int parts,
+                           Real scale) {
     sum_columns<2>(rows, channels, parts, partial, [=](int i, int, Real (&sums)[2]) {
         sums[0] += v[i];
         sums[1] += v[i] * hat[i];
-    });
+    }, scale);
 }
 
 // `moments (2, channels)` are the means of ȳ and of ȳ·x̂.
@@ -51,16 +52,17 @@ KERNEL(batch_norm_tangent)(int n, const Real *dx, const Real *hat, const Real *s
     dy[i] = at(dscale, c) * hat[i] + scale[c] * dhat + at(dshift, c);
 }
 
-// Sums of ȳ, ȳ·x̂, ȳ˙, and ȳ˙·x̂ + ȳ·x̂˙, by channel.
+// Sums of ȳ, ȳ·x̂, ȳ˙, and ȳ˙·x̂ + ȳ·x̂˙, by channel, times `scale`.
 KERNEL(batch_norm_moments_tangent)(int rows, const Real *gy, const Real *dgy, const Real *dx, const Real *hat,
-                                   const Real *sigma, const Real *means, Real *partial, int channels, int parts) {
+                                   const Real *sigma, const Real *means, Real *partial, int channels, int parts,
+                                   Real scale) {
     sum_columns<4>(rows, channels, parts, partial, [=](int i, int c, Real (&sums)[4]) {
         const Real dhat = hat_tangent(dx, means, hat, sigma, i, c, channels);
         sums[0] += gy[i];
         sums[1] += gy[i] * hat[i];
         sums[2] += at(dgy, i);
         sums[3] += at(dgy, i) * hat[i] + gy[i] * dhat;
-    });
+    }, scale);
 }
 
 KERNEL(batch_norm_adjoint_tangent)(int n, const Real *gy, const Real *dgy, const Real *dx, const Real *hat,

@@ -35,9 +35,9 @@ fn moments(v: &Tensor, hat: &Tensor) -> Result<Tensor> {
     let [rows, channels] = size(hat);
     let sums = "batch_norm_moments";
     let sums = Sums::new(sums, hat, [rows, channels, 2, 1], |launch, partial, parts| {
-        launch.tensors([v, hat, partial])?.ints([channels, parts])
+        Ok(launch.tensors([v, hat, partial])?.ints([channels, parts])?.reals([1.0 / rows as f64]))
     })?;
-    sums.scaled(1.0 / rows as f64, &[2, channels])
+    sums.total(&[2, channels])
 }
 
 pub(super) fn adjoint(kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
@@ -84,9 +84,9 @@ pub(super) fn adjoint_tangent(
     let sums = Sums::new(sums, hat, [rows, channels, 4, 1], |launch, partial, parts| {
         let launch = launch.tensors([&gy])?.optional([dgy.as_ref(), dx.as_ref()])?;
         let launch = launch.tensors([hat, sigma])?.optional([means.as_ref()])?;
-        launch.tensors([partial])?.ints([channels, parts])
+        Ok(launch.tensors([partial])?.ints([channels, parts])?.reals([1.0 / rows as f64]))
     })?;
-    let moments = sums.scaled(1.0 / rows as f64, &[4, channels])?;
+    let moments = sums.total(&[4, channels])?;
     let (gx, gscale, gshift) =
         (empty(hat, hat.dims())?, empty(scale, &[channels])?, empty(scale, &[channels])?);
     Launch::each("batch_norm_adjoint_tangent", hat, hat.elem_count())?

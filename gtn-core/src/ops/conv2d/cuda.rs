@@ -1,9 +1,12 @@
-//! Convolution on a CUDA device: patches become rows of a matrix, and cuBLAS multiplies.
+//! Convolution on a CUDA device: patches become rows of a matrix, and cuBLAS multiplies; where it
+//! applies, Winograd's way.
 
 use super::geometry::Geometry;
+use super::winograd::cuda as winograd;
 use crate::Result;
 use crate::cuda::{Factor, Launch, empty, product};
 use crate::layout::{channels_first, channels_last};
+use crate::ops::Forward;
 use candle_core::Tensor;
 
 impl Geometry {
@@ -65,9 +68,26 @@ fn prepared<'a>(
     terms.iter().map(|(a, b)| prepare(a, b)).collect()
 }
 
+/// `w∗x`, and what was made of the images on the way: [`weight_gradient`] needs it again.
+pub(super) fn forward_once(g: &Geometry, x: &Tensor, w: &Tensor) -> Result<Forward> {
+    if winograd::applies(g, x)? {
+        return winograd::forward_once(g, x, w);
+    }
+    let rows = g.patches(x)?;
+    let aux = if g.pointwise() { Vec::new() } else { vec![rows.clone()] };
+    Ok(Forward { y: outputs(g, &[(rows, channels_last(w)?)])?, aux })
+}
+
 /// `Σ w∗x` over the pairs `(x, w)`.
 pub(super) fn forward(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-    let terms = prepared(terms, |x, w| Ok((g.patches(x)?, channels_last(w)?)))?;
+    if winograd::applies(g, terms[0].0)? {
+        return winograd::forward(g, terms);
+    }
+    outputs(g, &prepared(terms, |x, w| Ok((g.patches(x)?, channels_last(w)?)))?)
+}
+
+/// The outputs, from patches and weights.
+fn outputs(g: &Geometry, terms: &[(Tensor, Tensor)]) -> Result<Tensor> {
     let y = empty(&terms[0].0, &[g.batch, g.out_h, g.out_w, g.out_channels])?;
     let factors: Vec<_> =
         terms.iter().map(|(rows, w)| (Factor::rows(rows), Factor::columns(w))).collect();
@@ -75,9 +95,26 @@ pub(super) fn forward(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tens
     channels_first(y)
 }
 
+/// The adjoints of images and of weights over the pairs of each, where there are any; `made` as in
+/// [`weight_gradient`].
+pub(super) fn backward(
+    g: &Geometry,
+    input: &[(&Tensor, &Tensor)],
+    weight: &[(&Tensor, &Tensor)],
+    made: Option<&Tensor>,
+) -> Result<Vec<Option<Tensor>>> {
+    Ok(vec![
+        (!input.is_empty()).then(|| input_gradient(g, input)).transpose()?,
+        (!weight.is_empty()).then(|| weight_gradient(g, weight, made)).transpose()?,
+    ])
+}
+
 /// `Σ wᵀ∗gy` over the pairs `(gy, w)`: the adjoint of the images. The adjoints of the patches are added
 /// up before they are put together.
-pub(super) fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    if winograd::applies(g, terms[0].0)? {
+        return winograd::input_gradient(g, terms);
+    }
     let terms = prepared(terms, |gy, w| Ok((channels_last(gy)?, channels_last(w)?)))?;
     let rows = empty(&terms[0].0, &[g.pixels(), g.patch()])?;
     let factors: Vec<_> = terms.iter().map(|(gy, w)| (Factor::rows(gy), Factor::rows(w))).collect();
@@ -85,9 +122,18 @@ pub(super) fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Resu
     g.patches_adjoint(rows)
 }
 
-/// `Σ gy∗x` over the pairs `(x, gy)`: the adjoint of the weights.
-pub(super) fn weight_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-    let terms = prepared(terms, |x, gy| Ok((g.patches(x)?, channels_last(gy)?)))?;
+/// `Σ gy∗x` over the pairs `(x, gy)`: the adjoint of the weights. Of a single pair, `made` may be what
+/// [`forward_once`] made of the images.
+fn weight_gradient(
+    g: &Geometry,
+    terms: &[(&Tensor, &Tensor)],
+    made: Option<&Tensor>,
+) -> Result<Tensor> {
+    if winograd::applies(g, terms[0].0)? {
+        return winograd::weight_gradient(g, terms, made);
+    }
+    let patches = |x: &Tensor| made.map_or_else(|| g.patches(x), |made| Ok(made.clone()));
+    let terms = prepared(terms, |x, gy| Ok((patches(x)?, channels_last(gy)?)))?;
     let w = empty(&terms[0].0, &[g.out_channels, g.kernel_h, g.kernel_w, g.channels])?;
     let factors: Vec<_> =
         terms.iter().map(|(rows, gy)| (Factor::columns(gy), Factor::rows(rows))).collect();

@@ -46,6 +46,7 @@ impl Op for Conv2d {
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
         let (x, w) = (args[0], args[1]);
         let g = Geometry::new(*self, x.dims(), w.dims())?;
+        on_cuda!(x => cuda::forward_once(&g, x, w));
         Ok(Forward::plain(by_dtype!(x, T => forward::<T>(&g, &[(x, w)]))?))
     }
 
@@ -54,7 +55,12 @@ impl Op for Conv2d {
         let g = Geometry::new(*self, x.dims(), w.dims())?;
         let input = if wants[0] { vec![(gy, w)] } else { Vec::new() };
         let weight = if wants[1] { vec![(x, gy)] } else { Vec::new() };
+        on_cuda!(x => cuda::backward(&g, &input, &weight, kept.aux().first()));
         by_dtype!(x, T => backward::<T>(&g, &input, &weight))
+    }
+
+    fn aux_is_for_backward(&self) -> bool {
+        true
     }
 
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
@@ -153,10 +159,7 @@ fn backward<T: Lanes>(
     weight: &[(&Tensor, &Tensor)],
 ) -> Result<Vec<Option<Tensor>>> {
     let Some((any, _)) = input.iter().chain(weight).next() else { return Ok(vec![None, None]) };
-    on_cuda!(any => Ok(vec![
-        (!input.is_empty()).then(|| cuda::input_gradient(g, input)).transpose()?,
-        (!weight.is_empty()).then(|| cuda::weight_gradient(g, weight)).transpose()?,
-    ]));
+    on_cuda!(any => cuda::backward(g, input, weight, None));
     let input = prepared(input, [channels_last, plain])?;
     let weight = prepared(weight, [channels_last, channels_last])?;
     let (input, weight) = (views::<T>(&input)?, views::<T>(&weight)?);

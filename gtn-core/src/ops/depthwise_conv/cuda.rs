@@ -49,6 +49,6 @@ pub(super) fn weight_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Res
         let launch = launch.optional(operands.iter().map(Option::as_ref))?;
         launch.tensors([partial])?.int(parts)?.ints(g.sizes())
     })?;
-    let sums = sums.scaled(1.0, &[g.taps(), channels])?;
+    let sums = sums.total(&[g.taps(), channels])?;
     transposed(&sums, [g.taps(), channels], &[channels, 1, g.kernel[0], g.kernel[1]])
 }

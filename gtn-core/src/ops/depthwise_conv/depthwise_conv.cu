@@ -52,5 +52,5 @@ KERNEL(depthwise_conv_weight)(int rows, const Real *x, const Real *gy, const Rea
         sums[0] += x[from] * gy[i];
         if (x2) sums[0] += x2[from] * gy2[i];
     };
-    sum_columns<1>(rows, channels, parts, partial, add, taps);
+    sum_columns<1>(rows, channels, parts, partial, add, 1, taps);
 }

@@ -1,7 +1,7 @@
 //! Weight normalization (Salimans & Kingma, arXiv 1602.07868).
 
 #[cfg(feature = "cuda")]
-mod cuda;
+pub(crate) mod cuda;
 
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{self, Float, by_dtype, dot, parallel, vectorize, view};
@@ -70,7 +70,7 @@ fn row(dims: &[usize]) -> usize {
 const ROWS: usize = 8;
 
 fn forward<T: Float>(v: &Tensor, g: &Tensor) -> Result<Tensor> {
-    on_cuda!(v => cuda::forward(v, g));
+    on_cuda!(v => cuda::forward(&Kept::of(&[v, g])));
     let row = row(v.dims());
     let dims = v.dims();
     let (v, g) = (view::<T>(v)?, view::<T>(g)?);

@@ -13,6 +13,8 @@
 
 mod blocks;
 mod channels;
+#[cfg(feature = "cuda")]
+pub(super) mod cuda;
 mod kernels;
 mod passes;
 mod stride1;

@@ -1,0 +1,320 @@
+//! What a network's graph starts from, and where the adjoints of that go.
+//!
+//! Normalized weights are leaves: they depend on parameters alone, so those of all layers are made
+//! before a pass over the graph, and their adjoints become a gradient after it. On a CUDA device
+//! that is one launch each.
+
+use super::params::{Layout, Params};
+use crate::Result;
+use crate::device::on_cuda;
+use crate::graph::span;
+#[cfg(feature = "cuda")]
+use crate::ops::weight_norm::cuda::{self, Parameter};
+use crate::ops::{Kept, Op, WeightNorm};
+use crate::tensors::add;
+use candle_core::Tensor;
+use std::sync::Arc;
+
+/// What a leaf of a network's graph stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// The network's `i`-th input.
+    Input(usize),
+    /// The `i`-th parameter.
+    Param(usize),
+    /// The weight whose directions are the `i`-th parameter, and whose lengths the one after it.
+    Weight(usize),
+    /// The `i`-th running mean.
+    Running(usize),
+}
+
+impl Leaf {
+    /// Whether it is made of parameters.
+    pub(crate) fn learned(&self) -> bool {
+        matches!(self, Self::Param(_) | Self::Weight(_))
+    }
+}
+
+/// The leaves of a network's graph, in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaves {
+    all: Vec<Leaf>,
+    params: Arc<Layout>,
+}
+
+impl Leaves {
+    pub(super) fn new(all: Vec<Leaf>, params: Arc<Layout>) -> Self {
+        Self { all, params }
+    }
+
+    pub(crate) fn params(&self) -> &Arc<Layout> {
+        &self.params
+    }
+
+    /// For each leaf, whether it is wanted.
+    pub(crate) fn mask(&self, wanted: impl Fn(&Leaf) -> bool) -> Vec<bool> {
+        self.all.iter().map(wanted).collect()
+    }
+
+    /// Where an input stands among the leaves.
+    pub(crate) fn input(&self, i: usize) -> usize {
+        let at = self.all.iter().position(|leaf| *leaf == Leaf::Input(i));
+        at.expect("every input is a leaf")
+    }
+
+    /// The tensor of each leaf.
+    pub(crate) fn values(
+        &self,
+        inputs: &[Tensor],
+        params: &Params,
+        running: Option<&Params>,
+    ) -> Result<Vec<Tensor>> {
+        let mut weights = self.weights(params)?.into_iter();
+        let params = params.tensors()?;
+        let running = running.map(Params::tensors).transpose()?.unwrap_or_default();
+        let value = |leaf: &Leaf| match *leaf {
+            Leaf::Input(i) => inputs[i].clone(),
+            Leaf::Param(i) => params[i].clone(),
+            Leaf::Weight(_) => weights.next().expect("one for each weight"),
+            Leaf::Running(i) => running[i].clone(),
+        };
+        Ok(self.all.iter().map(value).collect())
+    }
+
+    /// The tangent of each leaf where the parameters move along `direction`, and nothing else moves.
+    pub(crate) fn tangents(
+        &self,
+        params: &Params,
+        direction: &Params,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let mut weights = self.weight_tangents(params, direction)?.into_iter();
+        let directions = direction.tensors()?;
+        let tangent = |leaf: &Leaf| match *leaf {
+            Leaf::Param(i) => Some(directions[i].clone()),
+            Leaf::Weight(_) => weights.next(),
+            Leaf::Input(_) | Leaf::Running(_) => None,
+        };
+        Ok(self.all.iter().map(tangent).collect())
+    }
+
+    /// The gradient by the parameters, from the adjoints of the leaves; added to `onto`.
+    pub(crate) fn gradient(
+        &self,
+        params: &Params,
+        adjoints: &[Option<Tensor>],
+        onto: Option<&Params>,
+    ) -> Result<Params> {
+        on_cuda!(params.flat() => {
+            let flat = cuda::gradient(&self.places(adjoints, None), params.flat(), onto)?;
+            Ok(params.with_flat(flat))
+        });
+        let tensors = params.tensors()?;
+        self.gathered(params, adjoints, onto, |i, at| match &adjoints[at] {
+            Some(gw) => weight_norm("backward", &tensors[i..i + 2], |op, kept| {
+                op.backward(kept, gw, &[true; 2])
+            }),
+            None => Ok(vec![None; 2]),
+        })
+    }
+
+    /// The gradient by the running means, likewise.
+    pub(crate) fn running_gradient(
+        &self,
+        running: &Params,
+        adjoints: &[Option<Tensor>],
+        onto: Option<&Params>,
+    ) -> Result<Params> {
+        let mut parts = vec![None; running.layout().slots().len()];
+        for (leaf, adjoint) in self.all.iter().zip(adjoints) {
+            if let Leaf::Running(i) = *leaf {
+                parts[i] = adjoint.clone();
+            }
+        }
+        let flat = running.flat();
+        match onto {
+            Some(onto) => onto.combined_with(1.0, 1.0, &parts),
+            None => Params::gather(running.layout(), &parts, flat.dtype(), flat.device()),
+        }
+    }
+
+    /// The tangent of [`Leaves::gradient`] along `direction`, where the adjoints of the leaves move along `moves`;
+    /// added to `onto`.
+    pub(crate) fn gradient_tangent(
+        &self,
+        [params, direction]: [&Params; 2],
+        adjoints: &[Option<Tensor>],
+        moves: &[Option<Tensor>],
+        onto: Option<&Params>,
+    ) -> Result<Params> {
+        on_cuda!(params.flat() => {
+            let places = self.places(adjoints, Some(moves));
+            let flats = [params.flat(), direction.flat()];
+            Ok(params.with_flat(cuda::gradient_tangent(&places, flats, onto)?))
+        });
+        let (tensors, directions) = (params.tensors()?, direction.tensors()?);
+        self.gathered(params, moves, onto, |i, at| {
+            let (gw, dgw) = match (&adjoints[at], &moves[at]) {
+                (Some(gw), dgw) => (gw.clone(), dgw.as_ref()),
+                (None, Some(dgw)) => (dgw.zeros_like()?, Some(dgw)),
+                (None, None) => return Ok(vec![None; 2]),
+            };
+            let along = [Some(&directions[i]), Some(&directions[i + 1])];
+            weight_norm("backward_tangent", &tensors[i..i + 2], |op, kept| {
+                op.backward_tangent(kept, &along, &gw, dgw, &[true; 2])
+            })
+        })
+    }
+
+    /// The normalized weights, in order.
+    fn weights(&self, params: &Params) -> Result<Vec<Tensor>> {
+        on_cuda!(params.flat() => cuda::weights(&self.weight_places(), params.flat()));
+        let tensors = params.tensors()?;
+        let weights = self.weight_slots().map(|i| {
+            let args = &tensors[i..i + 2];
+            weight_norm("forward", args, |op, _| Ok(op.forward(&[&args[0], &args[1]])?.y))
+        });
+        weights.collect()
+    }
+
+    /// Their tangents.
+    fn weight_tangents(&self, params: &Params, direction: &Params) -> Result<Vec<Tensor>> {
+        on_cuda!(params.flat() => {
+            cuda::tangents(&self.weight_places(), [params.flat(), direction.flat()])
+        });
+        let (tensors, directions) = (params.tensors()?, direction.tensors()?);
+        let tangents = self.weight_slots().map(|i| {
+            let along = [Some(&directions[i]), Some(&directions[i + 1])];
+            weight_norm("tangent", &tensors[i..i + 2], |op, kept| {
+                Ok(op.tangent(kept, &along)?.expect("both arguments move"))
+            })
+        });
+        tangents.collect()
+    }
+
+    fn weight_slots(&self) -> impl Iterator<Item = usize> {
+        self.all.iter().filter_map(|leaf| match *leaf {
+            Leaf::Weight(i) => Some(i),
+            _ => None,
+        })
+    }
+
+    /// The adjoints of parameters end to end, where `of_weight` makes two of a weight, given by the number of its
+    /// directions and that of its leaf.
+    fn gathered(
+        &self,
+        like: &Params,
+        adjoints: &[Option<Tensor>],
+        onto: Option<&Params>,
+        of_weight: impl Fn(usize, usize) -> Result<Vec<Option<Tensor>>>,
+    ) -> Result<Params> {
+        let mut parts = vec![None; self.params.slots().len()];
+        for (at, leaf) in self.all.iter().enumerate() {
+            match *leaf {
+                Leaf::Param(i) => parts[i] = adjoints[at].clone(),
+                Leaf::Weight(i) => parts.splice(i..i + 2, of_weight(i, at)?).for_each(drop),
+                Leaf::Input(_) | Leaf::Running(_) => {}
+            }
+        }
+        let flat = like.flat();
+        let gradient = Params::gather(&self.params, &parts, flat.dtype(), flat.device())?;
+        match onto {
+            Some(onto) => Ok(onto.with_flat(add(onto.flat(), gradient.flat())?)),
+            None => Ok(gradient),
+        }
+    }
+
+    /// The weights among the parameters.
+    #[cfg(feature = "cuda")]
+    fn weight_places(&self) -> Vec<Parameter<'_>> {
+        let slots = self.params.slots();
+        self.weight_slots().map(|i| Parameter::normalized(&slots[i], &slots[i + 1])).collect()
+    }
+
+    /// All parameters, with the adjoints of their leaves and the tangents of these.
+    #[cfg(feature = "cuda")]
+    fn places<'a>(
+        &'a self,
+        adjoints: &'a [Option<Tensor>],
+        moves: Option<&'a [Option<Tensor>]>,
+    ) -> Vec<Parameter<'a>> {
+        let slots = self.params.slots();
+        let mut all = Vec::with_capacity(slots.len());
+        for (at, leaf) in self.all.iter().enumerate() {
+            let parameter = match *leaf {
+                Leaf::Param(i) => Parameter::plain(&slots[i]),
+                Leaf::Weight(i) => Parameter::normalized(&slots[i], &slots[i + 1]),
+                Leaf::Input(_) | Leaf::Running(_) => continue,
+            };
+            let moves = moves.and_then(|moves| moves[at].as_ref());
+            all.push(parameter.with_adjoint(adjoints[at].as_ref(), moves));
+        }
+        all
+    }
+}
+
+/// What one of weight norm's functions makes of directions and lengths, in its span.
+fn weight_norm<R>(
+    pass: &'static str,
+    args: &[Tensor],
+    f: impl FnOnce(&WeightNorm, &Kept) -> Result<R>,
+) -> Result<R> {
+    let span = span(pass, &WeightNorm, args.iter().map(Tensor::dims), 0);
+    span.in_scope(|| f(&WeightNorm, &Kept::of(&[&args[0], &args[1]])))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::{Batch, ImageShape, one_hot};
+    use crate::device::cuda_or_skip;
+    use crate::network::{Layer, Network, Normalization, Params};
+    use crate::ops::check::uniform;
+    use crate::seed::Seed;
+    use candle_core::{DType, Device, Tensor};
+
+    /// Gradient and curvature of a learner with more parameters than a launch takes.
+    fn found(device: &Device, normalization: Normalization) -> [Tensor; 2] {
+        let conv = |i: usize| Layer::Conv {
+            name: format!("conv{i}"),
+            channels: 2 + i % 3,
+            kernel: 3.into(),
+            stride: 1,
+            padding: 1.into(),
+        };
+        let norm = |i: usize| Layer::MeanNorm { name: format!("norm{i}") };
+        let mut layers: Vec<_> = (0..35).flat_map(|i| [conv(i), norm(i)]).collect();
+        layers.push(Layer::Classifier { name: "fc".into() });
+        let image = ImageShape { channels: 2, height: 3, width: 4 };
+        let network = Network::new(&layers, image, 3, normalization).unwrap();
+        let place = |t: Tensor| t.to_device(device).unwrap();
+        let mut rng = Seed(1).rng();
+        let params = Params::init(network.params(), DType::F64, &Device::Cpu, &mut rng).unwrap();
+        let params = params.with_flat(place(params.flat().clone()));
+        let batch = Batch {
+            images: place(uniform(&[4, 2, 3, 4], 2)),
+            targets: one_hot(&[0, 1, 2, 1], 3, DType::F64, device).unwrap(),
+        };
+        let lesson = network.learn(&params, &batch, true).unwrap();
+        let direction = params.with_flat(place(uniform(&[params.layout().len()], 3)));
+        let means = network.fresh_running(DType::F64, device).unwrap();
+        let onto = params.with_flat(place(uniform(&[params.layout().len()], 4)));
+        let curvature =
+            network.curvature(&lesson.trace, &direction, &means, false, Some(&onto)).unwrap();
+        [lesson.gradient, curvature.params].map(|all| all.flat().to_device(&Device::Cpu).unwrap())
+    }
+
+    #[test]
+    fn a_cuda_device_takes_any_number_of_parameters() {
+        let Some(device) = cuda_or_skip() else { return };
+        for weight_norm in [true, false] {
+            let normalization = Normalization { weight_norm, ..Normalization::default() };
+            let (ours, expected) =
+                (found(device, normalization), found(&Device::Cpu, normalization));
+            for (ours, expected) in ours.iter().zip(&expected) {
+                let most =
+                    |t: Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap();
+                let (gap, size) = (most((ours - expected).unwrap()), most(expected.clone()));
+                assert!(gap <= 1e-9 * size, "{gap:e} of {size:e}");
+            }
+        }
+    }
+}
