@@ -87,6 +87,7 @@ pub struct Compute {
 
 /// Train a teacher.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "Examples:
   gtn train --preset digits-quickstart --out runs/digits
   gtn train --preset mnist-cpu --data data/mnist --set inner.steps=8 --out runs/mnist8
@@ -125,6 +126,7 @@ pub struct Train {
 
 /// Compare learners taught by the teacher with learners taught by real data.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "Examples:
   gtn eval runs/mnist
   gtn eval runs/mnist --learners 20 --json
@@ -184,9 +186,6 @@ pub struct Export {
 pub struct Report {
     /// Folder of the run, of the search or of `gtn correlate`
     pub run: PathBuf,
-    /// Data set, if it is not where the run found it
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<String>,
 }
 
 /// Look at data sets.

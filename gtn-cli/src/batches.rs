@@ -28,31 +28,35 @@ pub struct Shuffled {
 }
 
 impl Shuffled {
-    /// Batches of `split` in the order that `seed` draws, `augment` applied to each image.
+    /// Batches of `split` in the order that `seed` draws, the images as they are.
     ///
     /// # Errors
-    /// [`Usage`] when `augment` pads more than there is image, other errors when the device fails.
-    pub fn new(
-        split: &Split,
-        classes: usize,
-        augment: Augment,
-        seed: Seed,
-        device: &Device,
-    ) -> Result<Self> {
+    /// When the device fails.
+    pub fn new(split: &Split, classes: usize, seed: Seed, device: &Device) -> Result<Self> {
         let split = split.to_device(device, DType::F32)?;
-        let fits = split.shuffled(1, 0).and_then(|batches| batches.augmented(augment));
-        fits.map_err(|error| Usage::error(format!("data.pad: {error}")))?;
+        let augment = Augment::default();
         Ok(Self { split, targets: Targets::new(classes, device)?, augment, seed })
+    }
+
+    /// The same with `augment` applied to each image; `pad` is the key by which a configuration says how far it pads.
+    ///
+    /// # Errors
+    /// [`Usage`] when it pads more than there is image.
+    pub fn augmented(self, augment: Augment, pad: &str) -> Result<Self> {
+        let fits = self.split.shuffled(1, 0).and_then(|batches| batches.augmented(augment));
+        fits.map_err(|error| Usage::error(format!("{pad}: {error}")))?;
+        Ok(Self { augment, ..self })
     }
 
     /// The batches on which a run's meta-loss looks.
     ///
     /// # Errors
-    /// As [`Shuffled::new`].
+    /// As [`Shuffled::new`] and [`Shuffled::augmented`].
     pub fn training(config: &RunConfig, dataset: &Dataset, device: &Device) -> Result<Self> {
         let augment = Augment { pad: config.data.pad, flip: config.data.flip, cutout: 0 };
         let seed = Seed(config.recipe.seed).derive("real batches", 0);
-        Self::new(dataset.train(), dataset.classes().len(), augment, seed, device)
+        let classes = dataset.classes().len();
+        Self::new(dataset.train(), classes, seed, device)?.augmented(augment, "data.pad")
     }
 
     /// The same images in another order.

@@ -22,7 +22,7 @@ use gtn_core::learner::LearnerFamily;
 use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::TeachingSet;
-use gtn_data::{Augment, Dataset};
+use gtn_data::Dataset;
 
 /// Learners by which one pair of learning rate and momentum is judged.
 const LEARNERS_A_PAIR: usize = 4;
@@ -114,7 +114,7 @@ impl<'a> School<'a> {
             test: judged(dataset.test(), "test", usize::MAX)?,
             on_the_way: Some(judged(dataset.test(), "test", CURVE_IMAGES)?),
             validation: judged(dataset.validation(), "validation", TUNING_IMAGES)?,
-            real: Shuffled::new(dataset.train(), classes, Augment::default(), Seed(0), device)?,
+            real: Shuffled::new(dataset.train(), classes, Seed(0), device)?,
         })
     }
 

@@ -4,6 +4,7 @@
 //! there whole or not at all; only `metrics.jsonl` grows line by line.
 
 use crate::error::Usage;
+use crate::folder_lock::LOCK;
 use crate::records::{Eval, MetricsLine};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -164,14 +165,15 @@ impl RunDir {
     }
 }
 
-/// Fails where something is in a folder already; half-written files of a process that was killed are nothing.
+/// Fails where something is in a folder already; half-written files and the lock of a process that was killed are nothing.
 ///
 /// # Errors
 /// [`Usage`] then, other errors when it cannot be read.
 pub fn vacant(path: &Path) -> Result<()> {
     let taken = match fs::read_dir(path) {
         Ok(entries) => entries.flatten().any(|entry| {
-            Path::new(&entry.file_name()).extension().is_none_or(|end| end != "partial")
+            let name = entry.file_name();
+            name != LOCK && Path::new(&name).extension().is_none_or(|end| end != "partial")
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => {

@@ -62,13 +62,7 @@ impl Trained {
                     dataset.shape()
                 )
             })?;
-        let (done, total) = (trainer.iteration(), config.recipe.iterations);
-        if done < total {
-            tracing::warn!(
-                "{} is not finished: this is its state after meta-iteration {done} of {total}",
-                run.path().display()
-            );
-        }
+        warn_if_unfinished(&run, &trainer);
         let real = Shuffled::training(&config, &dataset, &device)?;
         Ok(Self { run, config, dataset, trainer, device, real })
     }
@@ -106,8 +100,19 @@ impl Trained {
     }
 }
 
+/// Tells when meta-iterations are still to be done.
+pub(crate) fn warn_if_unfinished(run: &RunDir, trainer: &Trainer<Learner>) {
+    let (done, total) = (trainer.iteration(), trainer.recipe().iterations);
+    if done < total {
+        tracing::warn!(
+            "{} is not finished: this is its state after meta-iteration {done} of {total}",
+            run.path().display()
+        );
+    }
+}
+
 /// A run folder with a checkpoint, and its configuration.
-fn read(path: &Path) -> Result<(RunDir, RunConfig)> {
+pub(crate) fn read(path: &Path) -> Result<(RunDir, RunConfig)> {
     let run = RunDir::open(path)?;
     let config = RunConfig::load(&[Layer::file(&run.config())?])?;
     ensure!(

@@ -51,6 +51,14 @@ fn a_run_is_evaluated_reported_and_exported() {
     gtn_in(folder.path()).args(["report", "run"]).assert().success().stdout("run/report.html\n");
     let page = fs::read_to_string(folder.path().join("run/report.html")).unwrap();
     assert!(page.contains("data:image/png;base64,"));
+    // The data need not be there any more.
+    let path = folder.path().join("run/config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let gone = config.replace("digits:100", "gone");
+    assert_ne!(gone, config);
+    fs::write(&path, gone).unwrap();
+    gtn_in(folder.path()).args(["report", "run"]).assert().success();
+    fs::write(&path, config).unwrap();
 
     for format in ["safetensors", "npz", "idx", "png"] {
         let export = ["export", "run", "--format", format, "--out", format];

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{child, error, files, gtn_in, train_tiny, workplace};
+use gtn_cli::folder_lock::FolderLock;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -78,8 +79,110 @@ fn a_search_by_a_teacher_is_ranked_and_reported() {
     assert!(files(&found) == before);
     search(folder.path(), "report found");
     assert!(page("Validation accuracy"));
-    let message = error(gtn_in(folder.path()).args(args("search rank found --steps 5")), 1);
-    assert!(message.contains("ranking.jsonl") && message.contains("rank anew"), "{message}");
+    // More of the best, and other steps, are trained beside them.
+    let trainings = || fs::read_to_string(found.join("ranking.jsonl")).unwrap();
+    let three = trainings();
+    search(folder.path(), "search rank found --top 3 --learners 1 --steps 2");
+    let other_steps = trainings();
+    assert!(other_steps.starts_with(&three));
+    assert_eq!(other_steps.lines().count(), three.lines().count() + 3 + 1);
+    let five = "--top 5 --learners 2 --json";
+    let later = search(folder.path(), &format!("search rank found {five} --workers 1"));
+    assert!(trainings().starts_with(&other_steps));
+    search(folder.path(), "search --config found/search.toml --out again");
+    let at_once = search(folder.path(), &format!("search rank again {five} --workers 3"));
+    assert_eq!(at_once, later, "what was trained before decides nothing");
+}
+
+#[test]
+fn one_process_at_a_time_writes_into_a_folder() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    search(folder.path(), &format!("{REAL} --trials 3 --out found"));
+    for (line, out) in [
+        ("search --resume --out found", "found"),
+        ("search rank found", "found"),
+        ("correlate --resume --out found", "found"),
+        ("train --resume --out run", "run"),
+        ("quickstart --smoke --out run", "run"),
+    ] {
+        let path = folder.path().join(out);
+        let lock = FolderLock::take(&path).unwrap();
+        let before = files(&path);
+        let message = error(gtn_in(folder.path()).args(args(line)), 1);
+        assert!(message.contains(&format!("{out} is in use by another gtn")), "{message}");
+        assert!(files(&path) == before, "{line}");
+        drop(lock);
+    }
+    // What a killed process leaves behind is in nobody's way.
+    fs::write(folder.path().join("found/.lock"), "").unwrap();
+    search(folder.path(), "search --resume --out found --trials 4");
+    assert_eq!(trials(&folder.path().join("found")).len(), 4);
+    assert!(!folder.path().join("found/.lock").exists());
+}
+
+#[test]
+fn no_more_threads_are_started_than_there_are_candidates() {
+    let folder = workplace();
+    let many = "--workers 60000";
+    search(folder.path(), &format!("{REAL} --trials 3 {many} --ahead 60000 --out found"));
+    search(folder.path(), &format!("search rank found --top 2 --learners 1 --steps 1 {many}"));
+    assert_eq!(trials(&folder.path().join("found")).len(), 3);
+}
+
+#[test]
+fn teacher_and_data_may_lie_elsewhere_but_are_the_same() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    search(
+        folder.path(),
+        "search --run run --trials 3 --set full.steps=2 --set full.lr=0.1 --set full.momentum=0.5 --out found",
+    );
+    let found = folder.path().join("found");
+    let whole = trials(&found);
+    fs::rename(folder.path().join("run"), folder.path().join("moved")).unwrap();
+    let path = found.join("search.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    assert!(config.contains("data = \"digits:100\""), "{config}");
+    fs::write(&path, config.replace("digits:100", "gone")).unwrap();
+
+    let refused = |line: &str, code| error(gtn_in(folder.path()).args(args(line)), code);
+    assert!(refused("search --resume --out found", 2).contains("no config.toml"));
+    assert!(refused("search --resume --run moved --out found", 1).contains("gone does not exist"));
+    let there = "--run moved --data digits:100";
+    search(folder.path(), &format!("search rank found {there} --top 2 --learners 1"));
+    search(folder.path(), "search --resume --out found --trials 4");
+    assert_eq!(trials(&found)[..3], whole);
+
+    train_tiny(folder.path(), "other");
+    let set = ["train", "--config", "tiny.toml", "--seed", "6", "--out", "another"];
+    gtn_in(folder.path()).args(set).assert().success();
+    search(folder.path(), "search --resume --run other --out found");
+    let before = files(&found);
+    for (line, why) in [
+        ("--run another", "begun with another teacher than that of another"),
+        ("--data digits:120", "begun with other images"),
+    ] {
+        for command in ["search --resume --out found", "search rank found"] {
+            let message = refused(&format!("{command} {line}"), 2);
+            assert!(message.contains(why), "{message}");
+        }
+    }
+    assert!(files(&found) == before);
+}
+
+#[test]
+fn a_teacher_of_other_learners_is_warned_about() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    let space = ["train", "--config", "tiny.toml", "--set", "learner.space=macro", "--out", "own"];
+    gtn_in(folder.path()).args(space).assert().success();
+    for (run, warned) in [("run", true), ("own", false)] {
+        let line = format!("search --quiet --run {run} --trials 1 --out by-{run}");
+        let output = gtn_in(folder.path()).args(args(&line)).assert().success();
+        let said = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert_eq!(said.contains("not with those of the space macro"), warned, "{said}");
+    }
 }
 
 #[test]
@@ -180,7 +283,23 @@ fn what_does_not_go_together_is_refused() {
             "search --evaluator params --set full.augment.cut=3 --out a",
             "expected one of `pad`, `flip`, `cutout`",
         ),
-        ("search --evaluator real --set full.augment.pad=28 --data digits:100 --out a", "padding"),
+        (
+            "search --evaluator params --set budget.trials=0 --out a",
+            "budget.trials must be at least 1",
+        ),
+        (
+            "search --evaluator params --set budget.steps=0 --out a",
+            "budget.steps must be at least 1",
+        ),
+        (
+            "search --evaluator params --set budget.seconds=-1 --out a",
+            "budget.seconds must be above 0",
+        ),
+        ("search --evaluator params --set budget.seconds=nan --out a", "above 0, found NaN"),
+        (
+            "search --evaluator real --set full.augment.pad=28 --data digits:100 --out a",
+            "full.augment.pad: ",
+        ),
         ("search --resume --evaluator params --out run", "run is not empty"),
         ("search rank run", "there is no search.toml in run"),
     ] {
@@ -198,6 +317,16 @@ fn what_does_not_go_together_is_refused() {
     let other = args("search --resume --seed 3 --out b");
     let message = error(gtn_in(folder.path()).args(other), 2);
     assert!(message.contains("seed = 0, not 3"), "{message}");
+    let before = files(&folder.path().join("b"));
+    for (less, why) in [
+        ("--trials 2", "has done 3 trials already, so that it cannot end after 2"),
+        ("--set budget.seconds=1e-9", "cannot end after 0.000000001"),
+    ] {
+        let line = format!("search --resume --out b {less}");
+        let message = error(gtn_in(folder.path()).args(args(&line)), 2);
+        assert!(message.contains(why), "{message}");
+    }
+    assert!(files(&folder.path().join("b")) == before);
 }
 
 #[cfg(unix)]

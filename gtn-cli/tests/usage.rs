@@ -38,6 +38,28 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn numbers_out_of_range_are_told_as_such() {
+    for args in [
+        "train --seed -1",
+        "eval run --learners -1",
+        "search --trials -1",
+        "search --trials 0",
+        "search --max-steps 0",
+        "search --max-seconds 0",
+        "search --max-seconds -1",
+        "search rank found --top -1",
+        "correlate --architectures -1",
+        "correlate --gtn-steps 4,0",
+        "correlate --real-steps -1",
+    ] {
+        let args: Vec<&str> = args.split_whitespace().collect();
+        let output = gtn().args(&args).assert().code(2).get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("is not in "), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn wrong_configurations_exit_with_2_and_name_the_key() {
     let missing = if cfg!(feature = "cuda") { "this machine has" } else { "built without CUDA" };
     let folder = workplace();

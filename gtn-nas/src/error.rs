@@ -39,6 +39,15 @@ pub enum Error {
         message: String,
     },
 
+    /// The system has no more threads.
+    #[error("cannot start {threads} threads, one for each worker: {source}; ask for fewer workers")]
+    Threads {
+        /// How many there were to be, the one that could not be started included.
+        threads: usize,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {

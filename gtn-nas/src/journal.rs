@@ -4,28 +4,32 @@ use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::{Debug, Display};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// What a [`Journal`] keeps: a result with a number.
+/// What a [`Journal`] keeps: a result with a key.
 pub trait Entry: Clone + Serialize + DeserializeOwned {
     /// What it is called in messages.
     const WHAT: &str;
 
-    /// Its number; no two of a journal have the same.
-    fn number(&self) -> usize;
+    /// What tells results apart, and puts them in order.
+    type Key: Clone + Debug + Display + Ord;
+
+    /// Its key; no two of a journal have the same.
+    fn key(&self) -> Self::Key;
 }
 
-/// Numbered results, in a file of JSON lines or in memory.
+/// Results by key, in a file of JSON lines or in memory.
 ///
 /// The file is in the order in which results came. It loses nothing that was [appended](Journal::append), whenever
 /// the process ends.
 #[derive(Debug)]
-pub struct Journal<T> {
+pub struct Journal<T: Entry> {
     file: Option<(File, PathBuf)>,
-    /// By number, with the line of each.
-    entries: BTreeMap<usize, (usize, T)>,
+    /// With the line of each.
+    entries: BTreeMap<T::Key, (usize, T)>,
 }
 
 impl<T: Entry> Journal<T> {
@@ -38,7 +42,7 @@ impl<T: Entry> Journal<T> {
     /// sentence that says so comes with the journal.
     ///
     /// # Errors
-    /// [`Error::Journal`] when another line is damaged or a number is there twice, [`Error::Io`] when
+    /// [`Error::Journal`] when another line is damaged or a key is there twice, [`Error::Io`] when
     /// the file cannot be read or written.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         let failed = |source| Error::Io { path: path.to_owned(), source };
@@ -61,12 +65,12 @@ impl<T: Entry> Journal<T> {
         Ok(Found::at(path)?.entries.into_values().map(|(_, entry)| entry).collect())
     }
 
-    /// The result of this number.
-    pub fn entry(&self, number: usize) -> Option<&T> {
-        self.entries.get(&number).map(|(_, entry)| entry)
+    /// The result with this key.
+    pub fn entry(&self, key: &T::Key) -> Option<&T> {
+        self.entries.get(key).map(|(_, entry)| entry)
     }
 
-    /// All results, by number.
+    /// All results, by key.
     pub fn entries(&self) -> impl Iterator<Item = &T> {
         self.entries.values().map(|(_, entry)| entry)
     }
@@ -79,13 +83,13 @@ impl<T: Entry> Journal<T> {
         let mut line = serde_json::to_vec(entry).map_err(|error| self.failed(error.into()))?;
         line.push(b'\n');
         self.write(&line)?;
-        self.entries.insert(entry.number(), (self.entries.len() + 1, entry.clone()));
+        self.entries.insert(entry.key(), (self.entries.len() + 1, entry.clone()));
         Ok(())
     }
 
     /// An error about one of the results, which names its line.
     pub fn wrong(&self, entry: &T, message: String) -> Error {
-        let line = self.entries.get(&entry.number()).map_or(0, |(line, _)| *line);
+        let line = self.entries.get(&entry.key()).map_or(0, |(line, _)| *line);
         Error::Journal { path: self.path(), line, message }
     }
 
@@ -105,8 +109,8 @@ impl<T: Entry> Journal<T> {
 }
 
 /// What is in a journal's file.
-struct Found<T> {
-    entries: BTreeMap<usize, (usize, T)>,
+struct Found<T: Entry> {
+    entries: BTreeMap<T::Key, (usize, T)>,
     text: Vec<u8>,
     /// Bytes up to the end of the last sound line.
     sound: usize,
@@ -130,14 +134,14 @@ impl<T: Entry> Found<T> {
             let damaged = |message| Error::Journal { path: path.to_owned(), line: number, message };
             match serde_json::from_slice::<T>(line) {
                 Ok(entry) => {
-                    if entries.contains_key(&entry.number()) {
+                    let key = entry.key();
+                    if entries.contains_key(&key) {
                         return Err(damaged(format!(
-                            "{} {} is there a second time; remove one of the lines",
-                            T::WHAT,
-                            entry.number()
+                            "{} {key} is there a second time; remove one of the lines",
+                            T::WHAT
                         )));
                     }
-                    entries.insert(entry.number(), (number, entry));
+                    entries.insert(key, (number, entry));
                     sound += line.len();
                 }
                 Err(_) if number == lines.len() => {

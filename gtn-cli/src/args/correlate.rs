@@ -10,6 +10,7 @@ use toml::Value;
 
 /// Measure how far estimates of architectures can be trusted.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "Examples:
   gtn train --preset mnist-search --data data/mnist --out runs/teacher
   gtn correlate --run runs/teacher --architectures 40 --out runs/correlation
@@ -25,10 +26,10 @@ pub struct Correlate {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub architectures: Option<u32>,
     /// Steps on synthetic data
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub gtn_steps: Option<Vec<u32>>,
     /// Steps on real data
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub real_steps: Option<Vec<u32>>,
     /// Zero-cost proxies: params, flops, grad-norm, synflow, naswot
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]

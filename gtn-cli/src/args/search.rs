@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 /// Search for good architectures.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
@@ -55,13 +56,13 @@ pub struct SearchOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: Option<u32>,
     /// Candidates to try; 100 if there is no other end
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub trials: Option<u32>,
     /// Training steps to spend on all candidates together
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_steps: Option<u32>,
     /// Seconds to spend
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_seconds: Option<u32>,
     /// Candidates under way before the first of them is told to the strategy
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -94,6 +95,7 @@ impl SearchOptions {
 
 /// Train the best candidates of a search for long.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "Examples:
   gtn search rank runs/search
   gtn search rank runs/search --top 10 --steps 2000 --json
@@ -104,6 +106,12 @@ pub struct Rank {
     /// Folder of the search
     #[arg(value_name = "DIR")]
     pub search: PathBuf,
+    /// Run folder of the teacher, if it is not where the search found it
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Data set, if it is not where the search found it
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
     /// Candidates to train
     #[arg(long, value_name = "K", default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
@@ -122,4 +130,16 @@ pub struct Rank {
     /// What to compute on.
     #[command(flatten)]
     pub compute: Compute,
+}
+
+impl Rank {
+    /// What is laid over the configuration of the search.
+    ///
+    /// # Errors
+    /// As [`Layer::overrides`].
+    pub fn layers(&self) -> Result<Vec<Layer>> {
+        let given = [text("run", self.run.as_ref()), text("data", self.data.as_ref())];
+        let given: Vec<Override> = given.into_iter().flatten().collect();
+        Ok(vec![Layer::overrides(&given)?])
+    }
 }

@@ -1,7 +1,8 @@
 //! `gtn report`: a run, a search or a correlation as a web page.
 
 use crate::args;
-use crate::config::Config;
+use crate::config::{Config, RunConfig};
+use crate::learner::Learner;
 use crate::nas::folder::Folder;
 use crate::nas::{correlate, rank, search};
 use crate::output;
@@ -9,12 +10,13 @@ use crate::report::{
     CorrelationReport, ReportData, SearchReport, render, render_correlation, render_search,
 };
 use crate::run_dir::{RunDir, write_whole};
-use crate::trained::Trained;
+use crate::trained::{self, Trained};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use gtn_core::trainer::Trainer;
 use gtn_nas::Journal;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Writes `report.html` into a folder and tells where it is.
 ///
@@ -28,7 +30,7 @@ pub fn run(args: &args::Report) -> Result<()> {
     } else if correlation.is_begun() {
         write_correlation(&correlation)?
     } else {
-        write(&Trained::open(&args.run, args.data.as_deref(), Device::Cpu)?)?
+        write_run(&args.run)?
     };
     output::print(&format!("{}\n", page.display()))
 }
@@ -59,18 +61,29 @@ fn write_correlation(folder: &Folder) -> Result<PathBuf> {
     }))
 }
 
+/// Writes the page of a run from what lies in its folder: the data need not be there any more.
+fn write_run(folder: &Path) -> Result<PathBuf> {
+    let (run, config) = trained::read(folder)?;
+    let trainer = Trainer::reopen(&config.recipe, &Device::Cpu, &run.checkpoint())?;
+    trained::warn_if_unfinished(&run, &trainer);
+    page(&run, &config, &trainer)
+}
+
 /// Writes the page. Returns where.
 ///
 /// # Errors
 /// When what the run left behind is damaged, or the folder cannot be written.
 pub fn write(trained: &Trained) -> Result<PathBuf> {
-    let run = &trained.run;
+    page(&trained.run, &trained.config, &trained.trainer)
+}
+
+fn page(run: &RunDir, config: &RunConfig, trainer: &Trainer<Learner>) -> Result<PathBuf> {
     let folder = run.path().display().to_string();
-    let rates = trained.trainer.rates()?;
+    let rates = trainer.rates()?;
     let page = render(&ReportData {
         title: folder.clone(),
         run: folder,
-        config_toml: trained.config.to_toml()?,
+        config_toml: config.to_toml()?,
         metrics: run.read_metrics()?,
         eval: run.read_eval()?,
         rates: rates.into_iter().map(|rates| (rates.lr, rates.momentum)).collect(),

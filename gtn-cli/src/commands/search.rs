@@ -110,7 +110,8 @@ fn run_rank(args: &Rank) -> Result<()> {
         steps: args.steps.map(|steps| steps as usize),
         learners: args.learners.into(),
     };
-    let ranking = rank(&args.search, plan, args.compute.workers(args.workers), device)?;
+    let workers = args.compute.workers(args.workers);
+    let ranking = rank(&args.search, args.layers()?, plan, workers, device)?;
     output::print(&if args.json {
         serde_json::to_string(&ranking)? + "\n"
     } else {

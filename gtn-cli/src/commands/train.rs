@@ -7,6 +7,7 @@ use crate::args;
 use crate::batches::{Judged, Shuffled, image_shape};
 use crate::config::{Config, Layer, Override, RunConfig};
 use crate::error::{Stopped, Usage};
+use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
 use crate::learner::Learner;
 use crate::metrics_log::MetricsLog;
@@ -93,7 +94,7 @@ pub enum Ended {
 /// Trains a teacher in the folder `out`.
 ///
 /// # Errors
-/// [`Usage`] when the folder holds another run, other errors for what fails on the way. After
+/// [`Usage`] when the folder holds another run, other errors when another process writes there and for what fails on the way. After
 /// [`gtn_core::Error::NonFinite`] the last checkpoint stays.
 pub fn train(
     config: RunConfig,
@@ -102,6 +103,7 @@ pub fn train(
     device: &Device,
     interrupt: &Interrupt,
 ) -> Result<Ended> {
+    let _lock = FolderLock::take(out)?;
     let run = match start {
         Start::New => RunDir::new(out)?,
         Start::Resume => RunDir::at(out),

@@ -41,23 +41,32 @@ impl Folder {
         self.file(self.config).is_file()
     }
 
+    /// Fails where nothing was begun in it.
+    ///
+    /// # Errors
+    /// [`Usage`] then.
+    pub fn expect_begun(&self) -> Result<()> {
+        if self.is_begun() {
+            return Ok(());
+        }
+        Err(Usage::error(format!(
+            "there is no {} in {}; give the folder that was written with --out",
+            self.config,
+            self.path.display()
+        )))
+    }
+
     /// Its configuration.
     ///
     /// # Errors
     /// [`Usage`] when there is none or it is damaged.
     pub fn read<C: Config>(&self) -> Result<C> {
-        if !self.is_begun() {
-            return Err(Usage::error(format!(
-                "there is no {} in {}; give the folder that was written with --out",
-                self.config,
-                self.path.display()
-            )));
-        }
+        self.expect_begun()?;
         C::load(&[Layer::file(&self.file(self.config))?])
     }
 
     /// The configuration to go on with: that of the folder, where `resume` says so and there is one,
-    /// under `layers`. `extended` makes alike what may differ then: how long to go on.
+    /// under `layers`. `extended` makes alike what may differ then: how long to go on, and where teacher and data lie.
     ///
     /// # Errors
     /// [`Usage`] when the folder is in use and must not be, or another key differs.
@@ -65,7 +74,7 @@ impl Folder {
         &self,
         mut layers: Vec<Layer>,
         resume: bool,
-        extended: impl Fn(&mut C, &C),
+        mut extended: impl FnMut(&mut C, &C),
     ) -> Result<C> {
         if !resume || !self.is_begun() {
             vacant(&self.path)?;

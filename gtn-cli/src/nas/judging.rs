@@ -159,6 +159,11 @@ impl Judging {
         Ok(())
     }
 
+    /// Takes teacher and data from where they lie in another configuration.
+    pub fn relocate(&mut self, there: &Self) {
+        (self.run, self.data) = (there.run.clone(), there.data.clone());
+    }
+
     /// The same with something in every key that may be left out.
     #[must_use]
     pub fn filled(&self) -> Self {

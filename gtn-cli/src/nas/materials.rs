@@ -13,7 +13,7 @@ use gtn_core::data::{Batch, Batches, ImageShape};
 use gtn_core::inner::Rates;
 use gtn_core::network::{Network, Normalization};
 use gtn_core::seed::Seed;
-use gtn_data::{Augment, Dataset};
+use gtn_data::Dataset;
 use gtn_nas::evaluator::proxy::ZeroCost;
 use gtn_nas::evaluator::{Evaluator, Exam, Full, Gtn, Lowered, Real, judge};
 use gtn_nas::space::{NetworkSpace, SpaceSpec};
@@ -69,13 +69,11 @@ impl Materials {
         device: Device,
     ) -> Result<Self> {
         let classes = dataset.classes().len();
-        let shuffled = |images: Option<usize>, augment| {
-            let split = dataset.train();
-            let thinned = images.map(|images| split.thinned(images));
-            Shuffled::new(thinned.as_ref().unwrap_or(split), classes, augment, Seed(0), &device)
-        };
-        let train = shuffled(None, Augment::default())?;
-        let augmented = shuffled(judging.full.images, judging.full.augment)?;
+        let shuffled = |split| Shuffled::new(split, classes, Seed(0), &device);
+        let train = shuffled(dataset.train())?;
+        let thinned = judging.full.images.map(|images| dataset.train().thinned(images));
+        let augmented = shuffled(thinned.as_ref().unwrap_or(dataset.train()))?
+            .augmented(judging.full.augment, "full.augment.pad")?;
         let validation =
             Judged::new(dataset.validation(), "validation", classes, judging.judged, &device)?;
         let probed = train.batch(0, PROBED)?;
@@ -242,7 +240,7 @@ impl Materials {
                     progress.step("");
                     ControlFlow::<()>::Continue(())
                 },
-            );
+            )?;
             // In an order of their own, so that the sum is the same whoever was first.
             scores.sort_by_key(|measured| measured.seed);
             let sum: f64 = scores.iter().map(|measured| measured.score().unwrap_or(0.0)).sum();

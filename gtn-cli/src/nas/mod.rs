@@ -2,6 +2,7 @@
 
 pub mod correlate;
 pub mod folder;
+pub mod identity;
 pub mod judging;
 pub mod materials;
 pub mod rank;

@@ -3,13 +3,16 @@
 //! The validation split chooses the winner; only the winner then meets the test split.
 
 use super::folder::Folder;
+use super::identity;
 use super::judging::EvaluatorName;
 use super::materials::Materials;
 use super::search::{CONFIG, SearchConfig, TRIALS};
+use crate::config::Layer;
+use crate::folder_lock::FolderLock;
 use crate::progress::Progress;
 use crate::records::Accuracy;
 use crate::run_dir::write_whole;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use candle_core::Device;
 use gtn_core::seed::Seed;
 use gtn_nas::evaluator::{Exam, judge};
@@ -18,6 +21,7 @@ use gtn_nas::trial::{Measurement, Trial, ranked};
 use gtn_nas::{Entry, Journal, side_by_side, with_space};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -62,39 +66,97 @@ pub struct Ranked {
 /// A finished training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Training {
-    number: usize,
     arch: String,
     judged_on: Split,
+    /// The number of the fresh network, from 0.
+    learner: usize,
     #[serde(flatten)]
     measured: Measurement,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What tells trainings apart, and decides what is drawn in one: neither the plan that it is part of, nor which
+/// were done before it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct TrainingKey {
+    arch: String,
+    judged_on: Split,
+    learner: usize,
+    steps: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Split {
     Validation,
     Test,
 }
 
-impl Entry for Training {
-    const WHAT: &str = "training";
-
-    fn number(&self) -> usize {
-        self.number
+impl Split {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
     }
 }
 
-/// Trains the best of the search in `out`, or goes on with that.
+impl TrainingKey {
+    fn seed(&self, search: Seed) -> Seed {
+        let split = search.derive("ranking", 0).derive(self.judged_on.name(), self.learner as u64);
+        split.derive(&self.arch, self.steps as u64)
+    }
+}
+
+impl fmt::Display for TrainingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { arch, judged_on, learner, steps } = self;
+        write!(
+            f,
+            "{learner} of {arch} for {steps} steps, judged on the {} split,",
+            judged_on.name()
+        )
+    }
+}
+
+impl Entry for Training {
+    const WHAT: &str = "training";
+
+    type Key = TrainingKey;
+
+    fn key(&self) -> TrainingKey {
+        TrainingKey {
+            arch: self.arch.clone(),
+            judged_on: self.judged_on,
+            learner: self.learner,
+            steps: self.measured.steps,
+        }
+    }
+}
+
+/// Trains the best of the search in `out`. Trainings that were finished before, whatever plan they were part of, are
+/// not done again. `layers` may say where teacher and data lie now.
 ///
 /// # Errors
-/// When there is no search, or the trainings there are of another plan.
-pub fn rank(out: &Path, plan: Plan, workers: usize, device: Device) -> Result<Ranking> {
+/// [`crate::error::Usage`] when there is no search, or `layers` say anything else; other errors when another process
+/// writes there and for what fails on the way.
+pub fn rank(
+    out: &Path,
+    layers: Vec<Layer>,
+    plan: Plan,
+    workers: usize,
+    device: Device,
+) -> Result<Ranking> {
     let folder = Folder::at(out, CONFIG);
-    let mut config: SearchConfig = folder.read()?;
+    folder.expect_begun()?;
+    let _lock = FolderLock::take(out)?;
+    let mut config = folder.begin(layers, true, |config: &mut SearchConfig, there| {
+        config.judging.relocate(&there.judging);
+    })?;
     let trials: Vec<Trial<String>> = Journal::read(&folder.file(TRIALS))?;
     let trials = best_first(&trials);
     ensure!(!trials.is_empty(), "{}: no candidate of the search has a score yet", out.display());
     let materials = Materials::open(&config.judging, device)?;
+    identity::keep(&folder, &materials)?;
     let seed = Seed(config.seed);
     let names = [EvaluatorName::Full];
     materials.settle(&mut config.judging, &names, config.space, seed, workers)?;
@@ -128,16 +190,23 @@ impl<S: NetworkSpace> Session<S> {
     fn run(&self, trials: &[&Trial<String>], plan: Plan) -> Result<Ranking> {
         let top = &trials[..trials.len().min(plan.top)];
         let mut journal: Journal<Training> = self.folder.journal(TRAININGS)?;
-        let total = top.len() + plan.learners;
-        let mut progress = Progress::new("training for long", total, 0);
+        let mut progress = Progress::new("training for long", top.len() + plan.learners, 0);
+        let steps = self.config.judging.full.steps;
+        let key = |arch: &str, judged_on, learner| TrainingKey {
+            arch: arch.to_owned(),
+            judged_on,
+            learner,
+            steps,
+        };
 
-        let archs: Vec<&str> = top.iter().map(|trial| trial.arch.as_str()).collect();
+        let validated = top.iter().map(|trial| key(&trial.arch, Split::Validation, 0));
+        let validated: Vec<TrainingKey> = validated.collect();
         let validation = self.materials.validation();
-        self.train(&archs, 0, Split::Validation, validation, &mut journal, &mut progress)?;
-        let trained = top.iter().enumerate().map(|(number, trial)| Ranked {
+        self.train(&validated, validation, &mut journal, &mut progress)?;
+        let trained = top.iter().zip(&validated).map(|(trial, key)| Ranked {
             arch: trial.arch.clone(),
             searched: trial.score().unwrap_or(f64::NAN),
-            validation: journal.entry(number).and_then(|training| training.measured.score()),
+            validation: journal.entry(key).and_then(|training| training.measured.score()),
         });
         let mut candidates: Vec<Ranked> = trained.collect();
         // The sort is stable: of equals, the better in the search goes first.
@@ -145,72 +214,50 @@ impl<S: NetworkSpace> Session<S> {
             let of = |ranked: &Ranked| ranked.validation.unwrap_or(f64::NEG_INFINITY);
             of(b).total_cmp(&of(a))
         });
-        let winner = candidates[0].arch.clone();
+        let lr = self.config.judging.full_rates().map_or(f64::NAN, |rates| rates.lr);
         ensure!(
             candidates[0].validation.is_some(),
-            "all {} trainings diverged; try a lower full.lr than {:?} in {}",
+            "all {} trainings diverged; remove {} and try a full.lr below {lr} in {}",
             candidates.len(),
-            self.config.judging.full_rates().map(|rates| rates.lr),
+            self.folder.file(TRAININGS).display(),
             self.folder.file(CONFIG).display()
         );
 
-        let again = vec![winner.as_str(); plan.learners];
-        let test = self.materials.test()?;
-        self.train(&again, top.len(), Split::Test, &test, &mut journal, &mut progress)?;
-        let tested = (top.len()..total).map(|n| journal.entry(n).and_then(|t| t.measured.score()));
+        let winner = &candidates[0].arch;
+        let tested = (0..plan.learners).map(|learner| key(winner, Split::Test, learner));
+        let tested: Vec<TrainingKey> = tested.collect();
+        self.train(&tested, &self.materials.test()?, &mut journal, &mut progress)?;
+        let score = |key| journal.entry(key).and_then(|training| training.measured.score());
         // A network that diverged classifies nothing rightly.
-        let tested: Vec<f64> = tested.map(Option::unwrap_or_default).collect();
-        let steps = self.config.judging.full.steps;
-        let ranking = Ranking { steps, candidates, test: Accuracy::of(&tested) };
+        let scores: Vec<f64> = tested.iter().map(|key| score(key).unwrap_or(0.0)).collect();
+        let ranking = Ranking { steps, candidates, test: Accuracy::of(&scores) };
         let text = serde_json::to_string_pretty(&ranking)? + "\n";
         write_whole(&self.folder.file(RANKING), text.as_bytes())?;
         Ok(ranking)
     }
 
-    /// Trains a fresh network of each architecture, unless the journal has it already; trainings are numbered from
-    /// `first` on.
+    /// Does those of these trainings, which are judged by `exam`, that the journal does not have already.
     fn train(
         &self,
-        archs: &[&str],
-        first: usize,
-        judged_on: Split,
+        wanted: &[TrainingKey],
         exam: &Exam,
         journal: &mut Journal<Training>,
         progress: &mut Progress,
     ) -> Result<()> {
         let full = self.materials.full(&self.config.judging, exam)?;
         let lowered = self.materials.lowered(EvaluatorName::Full, &self.space, &full);
-        let mut left = Vec::new();
-        for (index, &arch) in archs.iter().enumerate() {
-            let number = first + index;
-            match journal.entry(number) {
-                None => left.push((number, arch)),
-                Some(known)
-                    if known.arch == arch
-                        && known.judged_on == judged_on
-                        && known.measured.steps == full.steps =>
-                {
-                    progress.known();
-                }
-                Some(known) => {
-                    let path = self.folder.file(TRAININGS);
-                    bail!(
-                        "{} is of another ranking: training {number} there is of {} for {} steps; remove the file to rank anew",
-                        path.display(),
-                        known.arch,
-                        known.measured.steps
-                    );
-                }
-            }
-        }
+        let (known, left): (Vec<_>, Vec<_>) =
+            wanted.iter().partition(|&key| journal.entry(key).is_some());
+        known.iter().for_each(|_| progress.known());
         let failed = side_by_side(
             self.workers,
             left,
-            |&(number, arch)| -> Result<Training> {
-                let seed = Seed(self.config.seed).derive("ranking", number as u64);
-                let parsed = serde_json::from_value(arch.into())?;
-                let measured = judge(&lowered, &parsed, &[full.steps], seed).remove(0);
-                Ok(Training { number, arch: arch.to_owned(), judged_on, measured })
+            |&key| -> Result<Training> {
+                let seed = key.seed(Seed(self.config.seed));
+                let arch = serde_json::from_value(key.arch.as_str().into())?;
+                let measured = judge(&lowered, &arch, &[key.steps], seed).remove(0);
+                let TrainingKey { arch, judged_on, learner, .. } = key.clone();
+                Ok(Training { arch, judged_on, learner, measured })
             },
             |_, training| {
                 let done = training.and_then(|training| {
@@ -226,7 +273,7 @@ impl<S: NetworkSpace> Session<S> {
                     Err(error) => ControlFlow::Break(error),
                 }
             },
-        );
+        )?;
         failed.map_or(Ok(()), Err)
     }
 }

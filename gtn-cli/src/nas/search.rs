@@ -1,11 +1,14 @@
-//! A search in its folder: `search.toml`, and `trials.jsonl` that grows line by line.
+//! A search in its folder: `search.toml`, `materials.json`, and `trials.jsonl` that grows line by line.
 
 use super::folder::Folder;
+use super::identity;
 use super::judging::{EvaluatorName, Judging};
 use super::materials::Materials;
 use crate::config::{Config, Layer};
 use crate::error::Usage;
+use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
+use crate::learner::Learner;
 use crate::progress::Progress;
 use crate::report::words::short;
 use anyhow::Result;
@@ -76,6 +79,15 @@ impl Config for SearchConfig {
         if self.steps == Some(0) {
             return Err(Usage::error("steps must be at least 1, found 0"));
         }
+        let Budget { trials, steps, seconds } = self.budget;
+        for (key, value) in [("budget.trials", trials), ("budget.steps", steps)] {
+            if value == Some(0) {
+                return Err(Usage::error(format!("{key} must be at least 1, found 0")));
+            }
+        }
+        if let Some(seconds) = seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
+            return Err(Usage::error(format!("budget.seconds must be above 0, found {seconds}")));
+        }
         // Whether the evaluator trains is seen later.
         if let Err(error) = AnyStrategy::<String>::named(&self.strategy, 1) {
             return Err(Usage::error(format!("strategy: {error}")));
@@ -103,7 +115,8 @@ pub struct Searched {
 /// Searches as `layers` say, in the folder `out`.
 ///
 /// # Errors
-/// [`Usage`] for a configuration that cannot be, other errors for what fails on the way.
+/// [`Usage`] for a configuration that cannot be, other errors when another process searches there and for what
+/// fails on the way.
 pub fn search(
     layers: Vec<Layer>,
     out: &Path,
@@ -112,10 +125,17 @@ pub fn search(
     device: Device,
     interrupt: &Interrupt,
 ) -> Result<Searched> {
+    let _lock = FolderLock::take(out)?;
     let folder = Folder::at(out, CONFIG);
+    let mut before = None;
     let config = folder.begin(layers, resume, |config: &mut SearchConfig, there| {
+        before = Some(there.budget);
         config.budget = there.budget;
+        config.judging.relocate(&there.judging);
     })?;
+    if let Some(before) = before {
+        check_budget(config.budget, before, &folder)?;
+    }
     let materials = Materials::open(&config.judging, device)?;
     search_with(&materials, config, &folder, workers, interrupt)
 }
@@ -142,6 +162,8 @@ pub fn search_with(
     materials.settle(&mut config.judging, &[name], config.space, seed, workers)?;
     let evaluator = materials.evaluator(name, &config.judging)?;
     check_steps(&config, evaluator.steps())?;
+    identity::keep(folder, materials)?;
+    warn_of_other_learners(&config, materials);
     folder.write(&config)?;
 
     let trials = with_space!(config.space, space => {
@@ -149,6 +171,42 @@ pub fn search_with(
         run(&space, &config, &evaluator, folder, workers, interrupt)
     })?;
     Ok(Searched { interrupted: interrupt.raised(), config, trials })
+}
+
+/// Fails where a budget became smaller than what is spent of it already.
+fn check_budget(budget: Budget, before: Budget, folder: &Folder) -> Result<()> {
+    let done: Vec<Trial<String>> = Journal::read(&folder.file(TRIALS))?;
+    let steps: usize = done.iter().map(|trial| trial.measured.steps).sum();
+    let seconds = done.iter().map(|trial| trial.elapsed).fold(0.0, f64::max);
+    let of = |count: Option<usize>| count.map(|count| count as f64);
+    for (what, limit, before, spent) in [
+        ("trials", of(budget.trials), of(before.trials), done.len() as f64),
+        ("steps", of(budget.steps), of(before.steps), steps as f64),
+        ("seconds", budget.seconds, before.seconds, seconds),
+    ] {
+        if let Some(limit) = limit.filter(|limit| Some(*limit) != before && *limit < spent) {
+            return Err(Usage::error(format!(
+                "{} has done {spent:.0} {what} already, so that it cannot end after {limit}; ask for more, or choose another --out",
+                folder.path().display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Tells when the teacher was not trained to teach what is searched.
+fn warn_of_other_learners(config: &SearchConfig, materials: &Materials) {
+    let Some(trained) = &materials.trained else { return };
+    let learner = &trained.config.recipe.learner;
+    let is_its_own = matches!(learner, Learner::Space(learners) if learners.space == config.space);
+    if config.evaluator == EvaluatorName::Gtn && !is_its_own {
+        tracing::warn!(
+            "the teacher {} was trained with learners {learner}, not with those of the space {space}, which it may rank badly; \
+             one trained with --set learner.space={space} ranks them better",
+            trained.run.path().display(),
+            space = config.space
+        );
+    }
 }
 
 /// Fails where evaluator, strategy and number of steps do not go together.

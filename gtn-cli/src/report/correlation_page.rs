@@ -28,7 +28,7 @@ pub(super) fn page(data: &CorrelationReport) -> Markup {
             p { (about) }
             h2 { "What synthetic steps are worth" }
             @if found.matches.is_empty() {
-                p.missing { "Synthetic and real data were not both judged by." }
+                p.missing { "There is nothing to tell: synthetic and real data were not both judged by, or no steps on synthetic data rank better than chance." }
             }
             ul {
                 @for sentence in sentences {

@@ -103,6 +103,13 @@ impl<L: LearnerFamily> Trainer<L> {
     }
 }
 
+/// The images and the number of classes for which a checkpoint was made.
+pub(super) fn made_for<L: LearnerFamily>(path: &Path) -> Result<(ImageShape, usize)> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+    let header: Header<L> = read_header(path, &bytes)?;
+    Ok((header.image, header.classes))
+}
+
 fn read_header<L: LearnerFamily>(path: &Path, bytes: &[u8]) -> Result<Header<L>> {
     let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes)
         .map_err(|e| damaged(path, format!("not a whole safetensors file ({e})")))?;

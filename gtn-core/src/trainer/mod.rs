@@ -128,6 +128,15 @@ impl<L: LearnerFamily> Trainer<L> {
         Ok(trainer)
     }
 
+    /// The same without the data at hand: images and classes are those that the checkpoint was made for.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`].
+    pub fn reopen(recipe: &Recipe<L>, device: &Device, checkpoint: &Path) -> Result<Self> {
+        let (image, classes) = checkpoint::made_for::<L>(checkpoint)?;
+        Self::resume(recipe, image, classes, device, checkpoint)
+    }
+
     /// Sets what becomes of activations between the two sweeps; the results do not depend on it.
     pub fn with_activations(mut self, activations: Activations) -> Self {
         self.activations = activations;

@@ -28,7 +28,8 @@ use std::ops::ControlFlow;
 pub struct Search {
     /// Seed of all draws.
     pub seed: Seed,
-    /// Candidates judged at the same time, at least 1. Results do not depend on it.
+    /// Candidates judged at the same time, at least 1: no more threads are started than there are candidates to
+    /// judge. Results do not depend on it.
     pub workers: usize,
     /// Candidates under way before the first of them is told, at least 1. With fewer of them
     /// a strategy knows more when it is asked; with more, workers wait less.
@@ -51,7 +52,7 @@ impl Search {
     /// Searches, and returns what was tried in the order in which it was asked for.
     ///
     /// # Errors
-    /// Never, without a journal: what goes wrong with a candidate is its trial's outcome.
+    /// [`Error::Threads`] when workers cannot be started. What goes wrong with a candidate is its trial's outcome.
     pub fn run<S: Space>(
         &self,
         space: &S,
@@ -68,7 +69,8 @@ impl Search {
     /// The budget decides about new candidates; what is in the journal counts in any case.
     ///
     /// # Errors
-    /// [`crate::Error::Journal`] when the journal is of another search, [`crate::Error::Io`] when it cannot be written.
+    /// [`crate::Error::Journal`] when the journal is of another search, [`crate::Error::Io`] when it cannot be written,
+    /// [`Error::Threads`] when workers cannot be started.
     pub fn run_with<S: Space>(
         &self,
         space: &S,
@@ -89,10 +91,11 @@ impl Search {
             measured.remove(0)
         };
         std::thread::scope(|scope| {
-            let workers = Workers::start(scope, self.workers, work);
+            let under_way = self.ahead.max(1).min(self.budget.trials.unwrap_or(usize::MAX));
+            let mut workers = Workers::new(scope, self.workers.min(under_way), work);
             loop {
                 while pending.len() < self.ahead.max(1) {
-                    let known = journal.entry(next);
+                    let known = journal.entry(&next);
                     if known.is_none() && (stopped || meter.is_spent()) {
                         break;
                     }
@@ -109,7 +112,7 @@ impl Search {
                         Some(known) => return Err(foreign(journal, known, &arch)),
                         None => {
                             let seed = self.seed.derive(&arch.to_string(), 0);
-                            workers.send(Job { trial: next, arch, steps, seed });
+                            workers.send(Job { trial: next, arch, steps, seed })?;
                         }
                     }
                     pending.push_back(next);
@@ -138,7 +141,9 @@ impl Search {
 impl<A: Clone + Serialize + DeserializeOwned> Entry for Trial<A> {
     const WHAT: &str = "trial";
 
-    fn number(&self) -> usize {
+    type Key = usize;
+
+    fn key(&self) -> usize {
         self.trial
     }
 }

@@ -24,6 +24,7 @@ pub use learners::SpaceLearners;
 pub use macro_space::MacroSpace;
 pub use nb201::Nb201Space;
 pub use spec::SpaceSpec;
+pub(crate) use text::serde_as_text;
 
 use gtn_core::network::Layer;
 use gtn_core::seed::Rng;

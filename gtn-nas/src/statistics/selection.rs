@@ -45,7 +45,8 @@ pub fn regret(estimate: &[f64], truth: &[f64]) -> Option<f64> {
     let (top, best) = (highest(estimate)?, highest(truth)?);
     let chosen: Vec<f64> =
         estimate.iter().zip(truth).filter(|(e, _)| **e == top).map(|(_, t)| *t).collect();
-    Some(best - chosen.iter().sum::<f64>() / chosen.len() as f64)
+    // The mean of several equals may be rounded up.
+    Some((best - chosen.iter().sum::<f64>() / chosen.len() as f64).max(0.0))
 }
 
 #[cfg(test)]
@@ -62,6 +63,10 @@ mod tests {
         assert_eq!(top_recall(&estimate, &truth, 3), Some(1.0));
         assert_eq!(top_recall(&estimate, &truth, 99), Some(1.0));
         assert!((regret(&estimate, &truth).unwrap() - 0.15).abs() < 1e-12);
+        // The sum of three times 0.97, by three, is more than 0.97.
+        let equal = [0.97; 3];
+        assert!(equal.iter().sum::<f64>() / 3.0 > equal[0]);
+        assert_eq!(regret(&equal, &equal), Some(0.0));
         assert_eq!((regret(&[], &[]), top_recall(&[], &[], 3)), (None, None));
     }
 }

@@ -28,7 +28,7 @@ pub struct Correlation {
     pub truth: Truth,
     /// Estimates, one after some number of steps each.
     pub rows: Vec<Row>,
-    /// What steps on synthetic data are worth in steps on real data.
+    /// What steps on synthetic data are worth in steps on real data, where they rank better than chance.
     pub matches: Vec<Match>,
 }
 
@@ -99,7 +99,7 @@ pub struct Estimate {
 pub struct Match {
     /// Steps on synthetic data.
     pub gtn_steps: usize,
-    /// Their rank correlation (Spearman's, over all architectures).
+    /// Their rank correlation (Spearman's, over all architectures), above 0.
     pub spearman: f64,
     /// Steps on real data for the same correlation; at most so many where that is the least measured, and nothing where
     /// the most measured do not reach it.
@@ -233,7 +233,8 @@ impl Sample<'_> {
         let all: Vec<usize> = (0..truth.len()).collect();
         let matched = |&gtn_steps: &usize| {
             let estimate = scores(EvaluatorName::Gtn, gtn_steps);
-            let value = correlation(&estimate, &all)?;
+            // What ranks no better than chance is matched by no steps at all.
+            let value = correlation(&estimate, &all).filter(|value| *value > 0.0)?;
             let interval =
                 self.interval(|places| Some(needed(correlation(&estimate, places)?, places)));
             Some(Match {
@@ -254,6 +255,7 @@ impl Sample<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gtn_nas::evaluator::proxy::Proxy;
     use gtn_nas::trial::{Measurement, Outcome};
 
     fn judged(number: usize, scores: &[(&str, usize, f64)]) -> Judged {
@@ -274,7 +276,7 @@ mod tests {
         let mut config = CorrelateConfig {
             gtn_steps: Some(vec![2]),
             real_steps: vec![4, 16],
-            proxies: vec!["params".into()],
+            proxies: vec![Proxy::Params],
             resamples: 200,
             ..CorrelateConfig::default()
         };
@@ -326,6 +328,18 @@ mod tests {
         let [matched] = found.matches.as_slice() else { panic!("{:?}", found.matches) };
         let steps = matched.real_steps.unwrap();
         assert!(4.0 < steps && steps < 16.0, "{steps}");
+    }
+
+    #[test]
+    fn what_ranks_no_better_than_chance_is_matched_by_nothing() {
+        let mut sample = sample();
+        for judged in &mut sample {
+            let gtn = &mut judged.measured[0].measurement;
+            gtn.outcome = Outcome::Score(-gtn.score().unwrap_or(0.0));
+        }
+        let found = analyze(&config(), &sample);
+        assert!(found.rows[0].all.spearman.value.unwrap() < 0.0);
+        assert_eq!(found.matches, []);
     }
 
     #[test]

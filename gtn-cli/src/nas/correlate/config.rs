@@ -25,7 +25,7 @@ pub struct CorrelateConfig {
     /// Steps on real data, rising.
     pub real_steps: Vec<usize>,
     /// Judgments before any training.
-    pub proxies: Vec<String>,
+    pub proxies: Vec<Proxy>,
     /// Fresh networks of each architecture by which every estimate is made, their mean counts.
     pub learners: usize,
     /// Fresh networks of each architecture that are trained for long. From two on it can be told how well long trainings
@@ -47,7 +47,7 @@ impl Default for CorrelateConfig {
             architectures: 40,
             gtn_steps: None,
             real_steps: vec![4, 8, 16, 32, 64, 128, 256, 512, 1200],
-            proxies: Proxy::ALL.map(|proxy| proxy.name().to_owned()).into(),
+            proxies: Proxy::ALL.into(),
             learners: 1,
             full_learners: 1,
             resamples: 2000,
@@ -77,8 +77,10 @@ impl Config for CorrelateConfig {
                 )));
             }
         }
-        for proxy in &self.proxies {
-            proxy.parse::<Proxy>().map_err(|error| Usage::error(format!("proxies: {error}")))?;
+        for (place, proxy) in self.proxies.iter().enumerate() {
+            if self.proxies[..place].contains(proxy) {
+                return Err(Usage::error(format!("proxies: {proxy} is there twice")));
+            }
         }
         self.judging.validate()
     }
@@ -95,7 +97,8 @@ impl CorrelateConfig {
     /// Settles the numbers of steps on synthetic data.
     ///
     /// # Errors
-    /// [`Usage`] when the teacher has no lessons for so many, or there is no teacher.
+    /// [`Usage`] when the teacher has no lessons for so many, there is no teacher, or nothing is to be compared with
+    /// long trainings at all.
     pub(super) fn settle(&mut self, materials: &Materials) -> Result<()> {
         let most = materials.trained.as_ref().map_or(0, |t| t.config.recipe.inner.steps);
         let powers = std::iter::successors(Some(1), |steps| Some(2 * steps));
@@ -108,6 +111,9 @@ impl CorrelateConfig {
             Some(&last) if last > most => Err(Usage::error(format!(
                 "gtn_steps: the teacher's curriculum has {most} steps, found {last}"
             ))),
+            None if self.real_steps.is_empty() && self.proxies.is_empty() => Err(Usage::error(
+                "gtn_steps, real_steps and proxies are all empty, so that there is nothing to compare with long trainings",
+            )),
             _ => Ok(()),
         }
     }
@@ -121,8 +127,7 @@ impl CorrelateConfig {
     pub(super) fn evaluators(&self) -> Vec<EvaluatorName> {
         let gtn = (!self.gtn_steps().is_empty()).then_some(EvaluatorName::Gtn);
         let real = (!self.real_steps.is_empty()).then_some(EvaluatorName::Real);
-        let proxies = self.proxies.iter().filter_map(|name| name.parse().ok());
-        let proxies = proxies.map(EvaluatorName::Proxy);
+        let proxies = self.proxies.iter().copied().map(EvaluatorName::Proxy);
         gtn.into_iter().chain(real).chain(proxies).chain([EvaluatorName::Full]).collect()
     }
 

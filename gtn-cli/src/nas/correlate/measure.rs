@@ -62,7 +62,9 @@ impl Judged {
 impl Entry for Judged {
     const WHAT: &str = "architecture";
 
-    fn number(&self) -> usize {
+    type Key = usize;
+
+    fn key(&self) -> usize {
         self.number
     }
 }
@@ -150,7 +152,7 @@ fn measure_in<S: NetworkSpace>(
         Judged { number, arch: arch.to_string(), measured }
     };
 
-    let left: Vec<usize> = (0..sample.len()).filter(|&n| journal.entry(n).is_none()).collect();
+    let left: Vec<usize> = (0..sample.len()).filter(|&n| journal.entry(&n).is_none()).collect();
     let mut progress =
         Progress::new("judging architectures", sample.len(), sample.len() - left.len());
     let failed = side_by_side(
@@ -164,7 +166,7 @@ fn measure_in<S: NetworkSpace>(
             progress.step(&judged.arch);
             if interrupt.raised() { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
         },
-    );
+    )?;
     match failed.flatten() {
         Some(error) => Err(error.into()),
         None => Ok(()),
@@ -185,6 +187,7 @@ fn sample<S: NetworkSpace>(space: &S, config: &CorrelateConfig) -> Vec<S::Arch> 
 mod tests {
     use super::*;
     use candle_core::Device;
+    use gtn_nas::evaluator::proxy::Proxy;
 
     #[test]
     fn an_architecture_is_judged_alike_in_a_sample_and_by_itself() {
@@ -192,7 +195,7 @@ mod tests {
             architectures: 2,
             gtn_steps: Some(Vec::new()),
             real_steps: vec![1],
-            proxies: vec!["params".into()],
+            proxies: vec![Proxy::Params],
             ..CorrelateConfig::default()
         };
         let judging = &mut config.judging;

@@ -1,7 +1,7 @@
 //! How far estimates can be trusted: one sample of architectures, judged by several evaluators after several
 //! numbers of steps, against long trainings.
 //!
-//! In the folder are `correlate.toml`, `architectures.jsonl` (a line for each architecture, as it is finished),
+//! In the folder are `correlate.toml`, `materials.json`, `architectures.jsonl` (a line for each architecture, as it is finished),
 //! and at the end the statistics as `correlation.json`, `.csv`, `.md` and `.svg`.
 
 mod analysis;
@@ -15,8 +15,11 @@ pub use measure::{Judged, Measured, judge_these};
 pub use tables::{csv, markdown, rows, sentences};
 
 use super::folder::Folder;
+use super::identity;
 use super::materials::Materials;
 use crate::config::Layer;
+use crate::error::Usage;
+use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
 use crate::report::figures;
 use crate::run_dir::write_whole;
@@ -36,7 +39,8 @@ pub const CORRELATION: &str = "correlation.json";
 /// Measures and analyzes as `layers` say, in the folder `out`. `None` if Ctrl-C ended it.
 ///
 /// # Errors
-/// [`crate::error::Usage`] for a configuration that cannot be, other errors for what fails on the way.
+/// [`Usage`] for a configuration that cannot be, other errors when another process writes there and for what fails
+/// on the way.
 pub fn correlate(
     layers: Vec<Layer>,
     out: &Path,
@@ -45,10 +49,20 @@ pub fn correlate(
     device: Device,
     interrupt: &Interrupt,
 ) -> Result<Option<Correlation>> {
+    let _lock = FolderLock::take(out)?;
     let folder = Folder::at(out, CONFIG);
     let config = folder.begin(layers, resume, |config: &mut CorrelateConfig, there| {
         config.architectures = there.architectures;
+        config.judging.relocate(&there.judging);
     })?;
+    let done = Journal::<Judged>::read(&folder.file(ARCHITECTURES))?.len();
+    if config.architectures < done {
+        return Err(Usage::error(format!(
+            "{} holds {done} finished architectures already, so that there cannot be {} in all; ask for more, or choose another --out",
+            out.display(),
+            config.architectures
+        )));
+    }
     let materials = Materials::open(&config.judging, device)?;
     correlate_with(&materials, config, &folder, workers, interrupt)
 }
@@ -67,6 +81,7 @@ pub fn correlate_with(
     config.settle(materials)?;
     let (seed, names) = (Seed(config.seed), config.evaluators());
     materials.settle(&mut config.judging, &names, config.space, seed, workers)?;
+    identity::keep(folder, materials)?;
     folder.write(&config)?;
     let mut journal: Journal<Judged> = folder.journal(ARCHITECTURES)?;
     measure::measure(&config, materials, &mut journal, workers, interrupt)?;

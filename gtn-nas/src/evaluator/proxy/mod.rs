@@ -100,6 +100,8 @@ impl fmt::Display for Proxy {
     }
 }
 
+crate::space::serde_as_text!(Proxy);
+
 impl FromStr for Proxy {
     type Err = Error;
 

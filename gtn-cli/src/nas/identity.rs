@@ -1,0 +1,116 @@
+//! What a folder's candidates are judged with, told by its contents: teacher and data may lie elsewhere when
+//! the folder is gone on with, but they have to be the same.
+
+use super::folder::Folder;
+use super::materials::Materials;
+use crate::error::Usage;
+use crate::run_dir::write_whole;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// The file in the folder.
+pub const MATERIALS: &str = "materials.json";
+
+/// Digests of teacher and data.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    /// Of the teacher's checkpoint, if there is a teacher.
+    teacher: Option<String>,
+    /// Of all images and labels.
+    data: String,
+}
+
+/// Fails unless the folder was begun with these materials; where it has just begun, this is what it begins with.
+///
+/// # Errors
+/// [`Usage`] when teacher or data are others, other errors when the folder cannot be written.
+pub fn keep(folder: &Folder, materials: &Materials) -> Result<()> {
+    let here = Identity::of(materials)?;
+    let Some(there) = folder.read_json::<Identity>(MATERIALS)? else {
+        let text = serde_json::to_string_pretty(&here)? + "\n";
+        return write_whole(&folder.file(MATERIALS), text.as_bytes());
+    };
+    let place = folder.path().display();
+    if there.data != here.data {
+        return Err(Usage::error(format!(
+            "{place} was begun with other images than those of {}; name the same data set with --data, wherever it lies now, or choose another folder",
+            materials.dataset.name()
+        )));
+    }
+    match (&there.teacher, &materials.trained) {
+        _ if there.teacher == here.teacher => Ok(()),
+        (None, _) => Err(Usage::error(format!(
+            "{place} was begun without a teacher; leave out --run, or choose another folder"
+        ))),
+        (Some(_), None) => Err(Usage::error(format!(
+            "{place} was begun with a teacher; name its run folder with --run"
+        ))),
+        (Some(_), Some(trained)) => Err(Usage::error(format!(
+            "{place} was begun with another teacher than that of {}, or with an earlier state of it; name the same with --run, wherever it lies now, or choose another folder",
+            trained.run.path().display()
+        ))),
+    }
+}
+
+impl Identity {
+    fn of(materials: &Materials) -> Result<Self> {
+        let teacher = materials.trained.as_ref().map(|trained| -> Result<String> {
+            let path = trained.run.checkpoint();
+            let bytes =
+                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            Ok(digest([bytes.as_slice()]))
+        });
+        let dataset = &materials.dataset;
+        let shape = format!("{}, {} classes", dataset.shape(), dataset.classes().len());
+        let splits = [dataset.train(), dataset.validation(), dataset.test()];
+        let labels = splits.map(|split| -> Vec<u8> {
+            split.labels().iter().flat_map(|label| label.to_le_bytes()).collect()
+        });
+        let pixels = splits.map(|split| split.pixels());
+        let parts = pixels.into_iter().chain(labels.iter().map(Vec::as_slice));
+        let data = digest(parts.chain([shape.as_bytes()]));
+        Ok(Self { teacher: teacher.transpose()?, data })
+    }
+}
+
+/// FNV-1a of these bytes and of how they are parted. It tells mistakes, not malice.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let hash = parts.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
+        let length = part.len().to_le_bytes();
+        part.iter()
+            .chain(&length)
+            .fold(hash, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    });
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nas::judging::Judging;
+    use candle_core::Device;
+
+    #[test]
+    fn other_images_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::at(place.path(), "search.toml");
+        let materials = |data: &str| {
+            let judging = Judging { data: Some(data.into()), judged: 10, ..Judging::default() };
+            Materials::open(&judging, Device::Cpu).unwrap()
+        };
+        keep(&folder, &materials("digits:50")).unwrap();
+        keep(&folder, &materials("digits:50")).unwrap();
+        let error = keep(&folder, &materials("digits:51")).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("other images"), "{error}");
+        fs::write(folder.file(MATERIALS), r#"{"teacher": "0", "data": "0"}"#).unwrap();
+        assert!(keep(&folder, &materials("digits:50")).is_err());
+    }
+
+    #[test]
+    fn digests_tell_where_one_part_ends() {
+        let whole = digest([b"ab".as_slice(), b"c"]);
+        assert_eq!(whole, digest([b"ab".as_slice(), b"c"]));
+        assert_ne!(whole, digest([b"a".as_slice(), b"bc"]));
+    }
+}
