@@ -3,7 +3,7 @@
 //! The tiles of a tangent's two terms lie beside each other, and so do their weights, so that one
 //! product adds them up. The adjoint of images is the convolution with mirrored weights.
 
-use super::{PLACES, STEP};
+use super::{SIDE, STEP};
 use crate::Result;
 use crate::cuda::{Factor, Launch, empty, exact_products, products};
 use crate::layout::{channels_first, channels_last};
@@ -11,9 +11,13 @@ use crate::ops::Forward;
 use crate::ops::conv2d::geometry::Geometry;
 use candle_core::Tensor;
 
+/// Places of a transformed tile.
+const PLACES: usize = SIDE * SIDE;
+
 /// Whether this way is open and likely the faster one. Factors that are rounded would spoil the transforms.
 pub(in crate::ops::conv2d) fn applies(g: &Geometry, like: &Tensor) -> Result<bool> {
-    Ok(super::applies(g) && g.padding.iter().all(|&padding| padding <= 2) && exact_products(like)?)
+    let small_padding = g.padding.iter().all(|&padding| padding <= 2);
+    Ok(super::applies(g) && g.stride == 1 && small_padding && exact_products(like)?)
 }
 
 /// How the matrices of two terms lie.
