@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
 
 /// Prints `text` to standard output.
 ///
@@ -15,17 +14,6 @@ pub fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
-}
-
-/// A path as a word of a command line for the shell.
-#[must_use]
-pub fn word(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
-    if !path.is_empty() && path.chars().all(plain) {
-        return path;
-    }
-    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 /// Rows of cells as lines, each column as wide as its widest cell: the first
@@ -54,12 +42,6 @@ pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_quoted_where_a_shell_asks_for_it() {
-        let words = ["runs/a-1", "my runs", "it's"].map(|path| word(Path::new(path)));
-        assert_eq!(words, ["runs/a-1", "'my runs'", r"'it'\''s'"]);
-    }
 
     #[test]
     fn columns_line_up() {

@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", gtn_cli::error::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,8 @@ use crate::args::Correlate;
 use crate::error::Stopped;
 use crate::interrupt::Interrupt;
 use crate::nas::correlate::{correlate, rows, sentences};
-use crate::output::{self, word};
+use crate::output;
+use crate::report::words::word;
 use anyhow::Result;
 
 /// Measures and prints.
@@ -18,7 +19,10 @@ pub fn run(args: &Correlate) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let found = correlate(layers, &args.out, common.resume, common.workers(), device, &interrupt)?;
     let Some(found) = found else {
-        return Err(Stopped::error(format!("gtn correlate --resume --out {}", word(&args.out))));
+        return Err(Stopped::error(format!(
+            "gtn correlate --resume --out {}",
+            word(args.out.display())
+        )));
     };
     output::print(&if common.json {
         serde_json::to_string(&found)? + "\n"

@@ -6,7 +6,8 @@ use crate::args;
 use crate::config::{Config, Layer, Override, Preset, RunConfig};
 use crate::error::Stopped;
 use crate::interrupt::Interrupt;
-use crate::output::{self, word};
+use crate::output;
+use crate::report::words::word;
 use crate::trained::Trained;
 use anyhow::Result;
 
@@ -30,12 +31,15 @@ pub fn run(args: &args::Quickstart) -> Result<()> {
     drop(interrupt);
     if ended == Ended::Interrupted {
         let smoke = if args.smoke { " --smoke" } else { "" };
-        return Err(Stopped::error(format!("gtn quickstart{smoke} --out {}", word(&args.out))));
+        return Err(Stopped::error(format!(
+            "gtn quickstart{smoke} --out {}",
+            word(args.out.display())
+        )));
     }
     let trained = Trained::open(&args.out, None, device)?;
     let result = eval::evaluate(&trained, None, learners)?;
     let page = report::write(&trained)?;
-    let out = word(&args.out);
+    let out = word(args.out.display());
     output::print(&format!(
         "
 {}

@@ -6,8 +6,8 @@ use crate::interrupt::Interrupt;
 use crate::nas::judging::EvaluatorName;
 use crate::nas::rank::{Plan, Ranking, rank};
 use crate::nas::search::{Searched, search};
-use crate::output::{self, word};
-use crate::report::words::short;
+use crate::output;
+use crate::report::words::{short, word};
 use anyhow::Result;
 use gtn_nas::trial::{Trial, ranked};
 use serde::Serialize;
@@ -39,7 +39,10 @@ fn run_search(args: &SearchOptions) -> Result<()> {
         describe(&found, &args.out)
     })?;
     if found.interrupted {
-        return Err(Stopped::error(format!("gtn search --resume --out {}", word(&args.out))));
+        return Err(Stopped::error(format!(
+            "gtn search --resume --out {}",
+            word(args.out.display())
+        )));
     }
     Ok(())
 }
@@ -99,7 +102,7 @@ fn describe(found: &Searched, out: &Path) -> String {
         summary.steps,
         summary.seconds,
         output::table(&rows),
-        out = out.display(),
+        out = word(out.display()),
     )
 }
 

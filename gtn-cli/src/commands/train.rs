@@ -11,9 +11,9 @@ use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
 use crate::learner::Learner;
 use crate::metrics_log::MetricsLog;
-use crate::output::word;
 use crate::progress::Progress;
 use crate::records::MetricsLine;
+use crate::report::words::word;
 use crate::run_dir::{RunDir, write_whole};
 use crate::sheet::Limits;
 use crate::teaching;
@@ -44,7 +44,7 @@ pub fn run(args: &args::Train) -> Result<()> {
     match train(config, &out, how, &device, &interrupt)? {
         Ended::Finished => Ok(()),
         Ended::Interrupted => {
-            Err(Stopped::error(format!("gtn train --resume --out {}", word(&out))))
+            Err(Stopped::error(format!("gtn train --resume --out {}", word(out.display()))))
         }
     }
 }

@@ -61,8 +61,8 @@ pub(super) fn page(data: &CorrelationReport) -> Markup {
 }
 
 fn repeat(data: &CorrelationReport) -> Markup {
-    let config = word(&format!("{}/correlate.toml", data.folder));
-    let again = word(&format!("{}-again", data.folder));
+    let config = word(format!("{}/correlate.toml", data.folder));
+    let again = word(format!("{}-again", data.folder));
     html! {
         h2 { "How to repeat" }
         pre {

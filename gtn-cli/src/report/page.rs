@@ -167,9 +167,9 @@ fn sheets(data: &ReportData) -> Markup {
 }
 
 fn repeat(data: &ReportData) -> Markup {
-    let config = word(&format!("{}/config.toml", data.run));
-    let again = word(&format!("{}-again", data.run));
-    let synthetic = word(&format!("{}-synthetic", data.run));
+    let config = word(format!("{}/config.toml", data.run));
+    let again = word(format!("{}-again", data.run));
+    let synthetic = word(format!("{}-synthetic", data.run));
     html! {
         h2 { "How to repeat" }
         p { "The same configuration gives the same run, byte for byte." }

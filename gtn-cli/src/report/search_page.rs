@@ -157,8 +157,8 @@ fn failures(data: &SearchReport) -> Markup {
 }
 
 fn repeat(data: &SearchReport) -> Markup {
-    let config = word(&format!("{}/search.toml", data.folder));
-    let again = word(&format!("{}-again", data.folder));
+    let config = word(format!("{}/search.toml", data.folder));
+    let again = word(format!("{}-again", data.folder));
     html! {
         h2 { "How to repeat" }
         p { "The same configuration tries the same candidates, unless its budget is one of seconds." }

@@ -1,5 +1,7 @@
 //! Numbers, and words of a command line, as text.
 
+use std::fmt::Display;
+
 /// A fraction as a percentage.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.1}%", fraction * 100.0)
@@ -23,10 +25,11 @@ pub(crate) fn short(value: f64) -> String {
 }
 
 /// `text` as one word of a POSIX shell's command line.
-pub(crate) fn word(text: &str) -> String {
+pub(crate) fn word(text: impl Display) -> String {
+    let text = text.to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
-        text.to_string()
+        text
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
@@ -41,6 +44,7 @@ mod tests {
         assert_eq!(word("runs/a-1.b"), "runs/a-1.b");
         assert_eq!(word("it's"), r"'it'\''s'");
         assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word(std::path::Path::new("my runs").display()), "'my runs'");
         assert_eq!(word(""), "''");
     }
 
