@@ -227,8 +227,11 @@ impl<T: Lanes, S: Simd> Tile<T, S> {
     }
 }
 
-/// Rows and columns of a tile of [`inner_products`].
+/// Rows and columns of a tile of [`inner_products`]: with AVX-512, 16 of 32 registers hold sums.
 const SIDE: usize = 4;
+
+/// The same where registers are few: 9 of AVX2's 16.
+const NARROW_SIDE: usize = 3;
 
 /// A matrix whose rows lie `row` elements apart.
 #[derive(Clone, Copy)]
@@ -265,6 +268,17 @@ impl<T: Lanes> WithSimd for InnerProducts<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 {
+            self.tiles::<S, SIDE>(simd);
+        } else {
+            self.tiles::<S, NARROW_SIDE>(simd);
+        }
+    }
+}
+
+impl<T: Lanes> InnerProducts<'_, T> {
+    #[inline(always)]
+    fn tiles<S: Simd, const SIDE: usize>(self, simd: S) {
         let Self { size: (rows, columns, count), a, b, out, accumulate } = self;
         for i in (0..rows).step_by(SIDE) {
             for j in (0..columns).step_by(SIDE) {
@@ -287,7 +301,7 @@ impl<T: Lanes> WithSimd for InnerProducts<'_, T> {
 }
 
 #[inline(always)]
-fn inner_tile<T: Lanes, S: Simd>(
+fn inner_tile<T: Lanes, S: Simd, const SIDE: usize>(
     simd: S,
     a: [&[T]; SIDE],
     b: [&[T]; SIDE],

@@ -134,11 +134,14 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
             || {
                 let outputs = y.chunks_exact_mut(c).zip(winner.chunks_exact_mut(c));
                 for ((best, winner), window) in outputs.zip(&windows) {
-                    let (first, pixel) = window[0];
-                    best.copy_from_slice(&x[pixel * c..][..c]);
-                    winner.fill(first);
-                    for &(place, pixel) in &window[1..] {
-                        keep_larger(best, winner, &x[pixel * c..][..c], place);
+                    let (best, best_rest) = best.as_chunks_mut::<GROUP>();
+                    let (winner, winner_rest) = winner.as_chunks_mut::<GROUP>();
+                    let rest = best.len() * GROUP;
+                    for (i, (best, winner)) in best.iter_mut().zip(winner).enumerate() {
+                        (*best, *winner) = largest(window, &x[i * GROUP..], c);
+                    }
+                    for (i, (best, winner)) in best_rest.iter_mut().zip(winner_rest).enumerate() {
+                        ([*best], [*winner]) = largest(window, &x[rest + i..], c);
                     }
                 }
             },
@@ -149,15 +152,32 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
     Ok(Forward { y, aux: vec![cpu::tensor(winner, &shape)?] })
 }
 
-/// Where `x` is larger than `best`, it and its place take over.
+/// Channels that are compared at once.
+const GROUP: usize = 16;
+
+/// The largest of a window's pixels in each of `N` channels, and its place. The channels of a pixel are those at
+/// its number times `stride`.
 #[inline(always)]
-fn keep_larger<T: Float>(best: &mut [T], winner: &mut [u8], x: &[T], place: u8) {
-    for ((best, winner), &x) in best.iter_mut().zip(winner).zip(x) {
-        // Not-a-number wins, so that it is not hidden.
-        let wins = x > *best || num_traits::Float::is_nan(x);
-        *best = if wins { x } else { *best };
-        *winner = if wins { place } else { *winner };
+fn largest<T: Float, const N: usize>(
+    window: &[(u8, usize)],
+    x: &[T],
+    stride: usize,
+) -> ([T; N], [u8; N]) {
+    let at = |pixel: usize| x[pixel * stride..].first_chunk::<N>().expect("a pixel's channels");
+    let (first, pixel) = window[0];
+    let mut best = *at(pixel);
+    // As wide as f32 until the end: one comparison chooses both.
+    let mut winner = [u32::from(first); N];
+    for &(place, pixel) in &window[1..] {
+        let (x, place) = (at(pixel), u32::from(place));
+        for i in 0..N {
+            // Not-a-number wins, so that it is not hidden.
+            let wins = (x[i] > best[i]) | num_traits::Float::is_nan(x[i]);
+            best[i] = if wins { x[i] } else { best[i] };
+            winner[i] = if wins { place } else { winner[i] };
+        }
     }
+    (best, winner.map(|place| place as u8))
 }
 
 /// `sum += x` where `place` won.

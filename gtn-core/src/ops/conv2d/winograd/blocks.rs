@@ -96,6 +96,24 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
         self.images * self.tiling.tiles()
     }
 
+    /// Elements from one value or place of a block to the next: an odd number of the cache's lines, for a
+    /// transform touches them all at once, and lines a power of two apart would push each other out.
+    fn cell<T>(&self, channels: usize) -> usize {
+        const LINE: usize = 64;
+        let lines = (self.rows() * channels * size_of::<T>()).div_ceil(LINE) | 1;
+        lines * LINE / size_of::<T>()
+    }
+
+    /// Elements of a block with so many values or places.
+    pub(super) fn block<T>(&self, cells: usize, channels: usize) -> usize {
+        cells * self.cell::<T>(channels)
+    }
+
+    /// Where an image's tiles are in a block.
+    pub(super) fn share<T>(&self, image: usize, channels: usize) -> Share {
+        Share { first: image * self.tiling.tiles(), cell: self.cell::<T>(channels) }
+    }
+
     /// The images of a block.
     fn images(&self, block: usize) -> Range<usize> {
         block * self.images..((block + 1) * self.images).min(self.batch)
@@ -110,7 +128,8 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
         (0..batches).map(move |i| i * blocks / batches..(i + 1) * blocks / batches)
     }
 
-    /// The transformed tiles of images in a window, `[block][value or place][row][channel]`.
+    /// The transformed tiles of images in a window, `[block][value or place][row][channel]`, with
+    /// [`Self::cell`] elements a value or place.
     ///
     /// # Safety
     /// `lift` gets a framed image, its block's tiles, and where in them its own are, all of which it writes.
@@ -122,17 +141,18 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
         lift: &Lift<'_, T>,
     ) -> Vec<T> {
         let size = window.height * window.width * window.channels;
-        let block = cells * self.rows() * window.channels;
+        let block = self.block::<T>(cells, window.channels);
         let making = Making::new(blocks.len() * block, block);
         parallel::for_each(blocks.len(), &|b| {
-            // SAFETY: its images' tiles are all that a block holds, unless it is the last.
+            // SAFETY: its images' tiles, and zeros after them, are all that a value or place holds.
             let lifted = unsafe { making.unwritten(b) };
             let numbers = self.images(blocks.start + b);
-            if numbers.len() < self.images {
-                lifted.fill(MaybeUninit::new(T::zero()));
+            let written = numbers.len() * self.tiling.tiles() * window.channels;
+            for cell in lifted.chunks_exact_mut(self.cell::<T>(window.channels)) {
+                cell[written..].fill(MaybeUninit::new(T::zero()));
             }
             for (i, n) in numbers.enumerate() {
-                let share = Share { first: i * self.tiling.tiles(), rows: self.rows() };
+                let share = self.share::<T>(i, window.channels);
                 lift(&window.framed(&images[n * size..(n + 1) * size]), lifted, share);
             }
         });
@@ -159,7 +179,7 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
 
     /// For every block the `sums`, each of products `tiles·kernels` over its factors and over `terms`: pairs of
     /// tiles `[block][value or place][row][inner]`, with `of` values or places a block, and kernels, for each
-    /// value `[inner][column]`.
+    /// value `[inner][column]`. The result is `[block][sum][row][column]`.
     pub(super) fn products<T: Lanes>(
         &self,
         blocks: usize,
@@ -169,8 +189,9 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
         sums: &[Vec<Factors>],
     ) -> Vec<T> {
         let rows = self.rows();
+        let (cell, sum_cell) = (self.cell::<T>(inner), self.cell::<T>(columns));
         let strides = Strides { a_row: inner, a_inner: 1, b_inner: columns, out_row: columns };
-        let out = Making::new(blocks * sums.len() * rows * columns, rows * columns);
+        let out = Making::new(blocks * sums.len() * sum_cell, sum_cell);
         let groups = blocks.div_ceil(GROUP);
         parallel::for_each(sums.len() * groups, &|task| {
             let (sum, group) = (task / groups, task % groups);
@@ -179,14 +200,15 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
                 for (tiles, kernels) in terms {
                     for factors in &sums[sum] {
                         segments.push(Segment {
-                            a: &tiles[(block * of + factors.tiles) * rows * inner..],
+                            a: &tiles[(block * of + factors.tiles) * cell..],
                             b: &kernels[factors.kernel],
                             count: inner,
                         });
                     }
                 }
-                // SAFETY: the product writes all of it.
+                // SAFETY: the product writes all of it, except for what is filled here.
                 let out = unsafe { out.unwritten(block * sums.len() + sum) };
+                out[rows * columns..].fill(MaybeUninit::new(T::zero()));
                 product_into((rows, columns), strides, &segments, out);
             }
         });
@@ -202,6 +224,7 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
     ) {
         let rows = self.rows();
         let (c, o) = (self.tiling.input.channels, self.tiling.output.channels);
+        let (input, output) = (self.cell::<T>(c), self.cell::<T>(o));
         let strides = Strides { a_row: 1, a_inner: c, b_inner: o, out_row: o };
         let values = Self::values_by(KERNELS, Self::kernel);
         parallel::update(sums, c * o, &|kernel, sum| {
@@ -213,8 +236,8 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
                         for &value in &values[kernel] {
                             let place = Self::place(value);
                             segments.push(Segment {
-                                a: &x[(block * Self::VALUES + value) * rows * c + part * ROWS..],
-                                b: &gy[(block * Self::PLACES + place) * rows * o..],
+                                a: &x[(block * Self::VALUES + value) * input + part * ROWS..],
+                                b: &gy[(block * Self::PLACES + place) * output..],
                                 count: rows,
                             });
                         }

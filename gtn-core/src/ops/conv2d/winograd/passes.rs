@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::kernels::{self, KERNELS};
-use super::tiles::{LowerInput, LowerOutput, Share};
+use super::tiles::{LowerInput, LowerOutput};
 use super::transform::Scheme;
 use crate::cpu::parallel::{self, Making};
 use crate::cpu::{Lanes, dispatch};
@@ -35,13 +35,13 @@ where
             lifted.iter().zip(&kernels).map(|(x, w)| (&x[..], &w[..])).collect();
         let products =
             blocks.products(batch.len(), (c, o), values, &pairs, &blocks.sums_at_places());
-        let block = places * blocks.rows() * o;
+        let block = blocks.block::<T>(places, o);
         parallel::for_each(batch.len(), &|b| {
             let lifted = &products[b * block..(b + 1) * block];
             // SAFETY: the transform writes every pixel of every image.
             let images = unsafe { out.unwritten(batch.start + b) };
             for (i, image) in images.chunks_mut(g.output()).enumerate() {
-                let share = Share { first: i * tiling.tiles(), rows: blocks.rows() };
+                let share = blocks.share::<T>(i, o);
                 dispatch(LowerOutput { tiling, lifted, image, share });
             }
         });
@@ -96,12 +96,12 @@ where
                 of_input.iter().zip(&kernels).map(|(&gy, w)| (&lifted[gy][..], &w[..])).collect();
             let products =
                 blocks.products(batch.len(), (o, c), places, &pairs, &blocks.sums_at_values());
-            let block = values * blocks.rows() * c;
+            let block = blocks.block::<T>(values, c);
             parallel::for_each(batch.len(), &|b| {
                 let lifted = &products[b * block..(b + 1) * block];
                 for (i, out) in out.part(batch.start + b).chunks_mut(g.image()).enumerate() {
                     let mut framed = vec![T::zero(); tiling.input.len()];
-                    let share = Share { first: i * tiling.tiles(), rows: blocks.rows() };
+                    let share = blocks.share::<T>(i, c);
                     dispatch(LowerInput { tiling, lifted, image: &mut framed, share });
                     tiling.input.unframe(&framed, out);
                 }

@@ -61,11 +61,12 @@ impl<W, const VALUES: usize, const PLACES: usize> Tiling<W, VALUES, PLACES> {
 }
 
 /// Where an image's tiles are among transformed tiles, square matrices of matrices `[tile][channel]`: rows `first..` of
-/// the `rows` of each.
+/// each.
 #[derive(Clone, Copy)]
 pub(super) struct Share {
     pub(super) first: usize,
-    pub(super) rows: usize,
+    /// Elements from one matrix to the next.
+    pub(super) cell: usize,
 }
 
 impl Share {
@@ -73,8 +74,8 @@ impl Share {
     fn patch<const SIDE: usize>(self, tile: usize, channel: usize, channels: usize) -> Patch {
         Patch {
             corner: (self.first + tile) * channels + channel,
-            row: SIDE * self.rows * channels,
-            column: self.rows * channels,
+            row: SIDE * self.cell,
+            column: self.cell,
         }
     }
 }
