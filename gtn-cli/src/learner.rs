@@ -58,6 +58,13 @@ impl LearnerFamily for Learner {
             Self::Space(space) => space.network(seed, image, classes),
         }
     }
+
+    fn varies(&self) -> bool {
+        match self {
+            Self::Described(spec) => spec.varies(),
+            Self::Space(space) => space.varies(),
+        }
+    }
 }
 
 impl fmt::Display for Learner {

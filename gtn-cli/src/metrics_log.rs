@@ -80,6 +80,7 @@ mod tests {
 
     fn line(iteration: usize) -> MetricsLine {
         MetricsLine {
+            diverged: 0,
             iteration,
             meta_loss: (iteration as f64).ln() / 3.0,
             inner_loss: 1.0 / 3.0,

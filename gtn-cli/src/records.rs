@@ -16,10 +16,18 @@ pub struct MetricsLine {
     pub gradient_norm: f64,
     /// Learning rate of the outer optimizer in this meta-iteration.
     pub outer_lr: f64,
+    /// Learners that diverged, so that another was drawn; only where there were any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub diverged: usize,
     /// Accuracy (0 to 1) of a fresh learner on the validation split; only on
     /// the iterations where it is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
+}
+
+/// `serde` hands over references.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The result of `gtn eval`: fresh learners taught by the teacher against

@@ -59,9 +59,9 @@ pub enum Activations {
 }
 
 impl Default for Activations {
-    /// Kept within 1 GiB.
+    /// Kept within 768 MiB.
     fn default() -> Self {
-        Self::KeepWithin { bytes: 1 << 30 }
+        Self::KeepWithin { bytes: 768 << 20 }
     }
 }
 

@@ -84,3 +84,64 @@ fn a_checkpoint_of_another_family_is_refused() {
     let error = Trainer::resume(&other, IMAGE, CLASSES, &Device::Cpu, &path).unwrap_err();
     assert!(error.to_string().contains("checkpoint.safetensors"), "{error}");
 }
+
+/// Some members add up their input until it overflows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Fragile {
+    /// How many of a hundred.
+    percent: u32,
+    varies: bool,
+}
+
+impl LearnerFamily for Fragile {
+    fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> gtn_core::Result<Network> {
+        let breaks = seed.derive("breaks", 0).rng().random_range(0..100) < self.percent;
+        let mut layers = Vec::new();
+        for doubling in 0..if breaks { 200 } else { 1 } {
+            let value = format!("value{doubling}");
+            layers.push(Layer::Mark { value: value.clone() });
+            layers.push(Layer::Sum { of: vec![value.clone(), value] });
+        }
+        layers.push(Layer::Classifier { name: "fc".into() });
+        Network::new(&layers, image, classes, Normalization::default())
+    }
+
+    fn varies(&self) -> bool {
+        self.varies
+    }
+}
+
+fn fragile(percent: u32, varies: bool) -> Trainer<Fragile> {
+    let Recipe { seed, iterations, teacher, inner, meta, outer, .. } =
+        tiny_recipe(Curriculum::Full, InnerOptimizer::Sgd);
+    let learner = Fragile { percent, varies };
+    let recipe = Recipe { seed, iterations, learner, teacher, inner, meta, outer };
+    Trainer::new(&recipe, IMAGE, CLASSES, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_learner_that_diverges_gives_way_to_another() {
+    let mut trainer = fragile(50, true);
+    let diverged: Vec<_> = (0..20).map(|_| trainer.step(&Noise).unwrap().diverged).collect();
+    assert!(diverged.contains(&0) && diverged.iter().any(|&n| n > 0), "{diverged:?}");
+
+    let mut same = fragile(50, true);
+    let again: Vec<_> = (0..20).map(|_| same.step(&Noise).unwrap().diverged).collect();
+    assert_eq!(again, diverged);
+    assert_eq!(
+        same.learned().flat().to_vec1::<f32>().unwrap(),
+        trainer.learned().flat().to_vec1::<f32>().unwrap()
+    );
+}
+
+#[test]
+fn a_training_ends_where_all_learners_diverge_or_all_are_alike() {
+    for (percent, varies) in [(100, true), (100, false)] {
+        let mut trainer = fragile(percent, varies);
+        let error = trainer.step(&Noise).unwrap_err();
+        assert!(error.to_string().contains("non-finite"), "{error}");
+        assert_eq!(trainer.iteration(), 0);
+    }
+    let mut alike = fragile(50, false);
+    assert!((0..20).any(|_| alike.step(&Noise).is_err()));
+}

@@ -237,6 +237,13 @@ impl Session {
     /// One meta-iteration and all that belongs to it. Returns how it went, for the progress bar.
     fn iterate(&mut self) -> Result<String> {
         let done = self.trainer.step(&self.real)?;
+        if done.diverged > 0 {
+            tracing::warn!(
+                "meta-iteration {}: {} of the learners drawn diverged, the next did not",
+                done.iteration,
+                done.diverged
+            );
+        }
         let last = done.iteration == self.config.recipe.iterations;
         let due = |every: usize| last || done.iteration.is_multiple_of(every);
         let mut validation_accuracy = None;
@@ -250,6 +257,7 @@ impl Session {
             inner_loss: done.inner_loss,
             gradient_norm: done.gradient_norm,
             outer_lr: done.outer_lr,
+            diverged: done.diverged,
             validation_accuracy,
         })?;
         if due(self.config.run.checkpoint_every) {

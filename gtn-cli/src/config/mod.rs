@@ -5,6 +5,7 @@
 //! replaces that table, every other layer only fills in its own keys. A key that no table knows is
 //! refused, with the nearest that one does.
 
+mod counts;
 mod layer;
 mod layered;
 mod merge;
@@ -13,6 +14,7 @@ mod overrides;
 mod preset;
 mod unknown;
 
+pub(crate) use counts::expect_some;
 pub use layer::Layer;
 pub use layered::{Config, Difference};
 pub use overrides::Override;
@@ -77,7 +79,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { checkpoint_every: 10, validate_every: None, keep_activations: 1024 }
+        Self { checkpoint_every: 10, validate_every: None, keep_activations: 768 }
     }
 }
 
@@ -86,14 +88,10 @@ impl Config for RunConfig {
 
     fn validate(&self) -> Result<()> {
         self.recipe.validate()?;
-        for (key, every) in [
+        expect_some([
             ("run.checkpoint_every", Some(self.run.checkpoint_every)),
             ("run.validate_every", self.run.validate_every),
-        ] {
-            if every == Some(0) {
-                return Err(Usage::error(format!("{key} must be at least 1, found 0")));
-            }
-        }
+        ])?;
         self.data.validate()
     }
 

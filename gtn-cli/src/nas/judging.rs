@@ -1,5 +1,6 @@
 //! How candidates are judged: the part of a configuration that searches and correlations share.
 
+use crate::config::expect_some;
 use crate::error::Usage;
 use anyhow::Result;
 use gtn_core::inner::{InnerOptimizer, Rates};
@@ -130,7 +131,7 @@ impl Judging {
     /// [`Usage`] that names the key.
     pub fn validate(&self) -> Result<()> {
         let Self { real, full, tuning, .. } = self;
-        for (key, value) in [
+        expect_some([
             ("judged", Some(self.judged)),
             ("real.batch", real.batch),
             ("full.steps", Some(full.steps)),
@@ -138,11 +139,7 @@ impl Judging {
             ("full.images", full.images),
             ("tuning.architectures", Some(tuning.architectures)),
             ("tuning.steps", Some(tuning.steps)),
-        ] {
-            if value == Some(0) {
-                return Err(Usage::error(format!("{key} must be at least 1, found 0")));
-            }
-        }
+        ])?;
         for (key, lr) in [("real.lr", real.lr), ("full.lr", full.lr)] {
             if let Some(lr) = lr.filter(|lr| !(*lr > 0.0 && lr.is_finite())) {
                 return Err(Usage::error(format!("{key} must be above 0, found {lr}")));

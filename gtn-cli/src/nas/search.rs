@@ -4,7 +4,7 @@ use super::folder::Folder;
 use super::identity;
 use super::judging::{EvaluatorName, Judging};
 use super::materials::Materials;
-use crate::config::{Config, Layer};
+use crate::config::{Config, Layer, expect_some};
 use crate::error::Usage;
 use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
@@ -73,18 +73,13 @@ impl Default for SearchConfig {
 
 impl Config for SearchConfig {
     fn validate(&self) -> Result<()> {
-        if self.ahead == 0 {
-            return Err(Usage::error("ahead must be at least 1, found 0"));
-        }
-        if self.steps == Some(0) {
-            return Err(Usage::error("steps must be at least 1, found 0"));
-        }
         let Budget { trials, steps, seconds } = self.budget;
-        for (key, value) in [("budget.trials", trials), ("budget.steps", steps)] {
-            if value == Some(0) {
-                return Err(Usage::error(format!("{key} must be at least 1, found 0")));
-            }
-        }
+        expect_some([
+            ("ahead", Some(self.ahead)),
+            ("steps", self.steps),
+            ("budget.trials", trials),
+            ("budget.steps", steps),
+        ])?;
         if let Some(seconds) = seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
             return Err(Usage::error(format!("budget.seconds must be above 0, found {seconds}")));
         }

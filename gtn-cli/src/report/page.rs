@@ -205,6 +205,7 @@ mod tests {
     fn full() -> ReportData {
         let accuracy = |mean| Spread { mean, std: 0.01 };
         let line = |iteration| MetricsLine {
+            diverged: 0,
             iteration,
             meta_loss: 2.0 / iteration as f64,
             inner_loss: 1.0,

@@ -65,4 +65,10 @@ pub trait LearnerFamily:
     /// # Errors
     /// [`crate::Error::Spec`] when such images and classes do not fit it.
     fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> Result<Network>;
+
+    /// Whether members differ. Where they do, one that diverges says little of the settings, and a training
+    /// goes on with another draw; where all are alike it ends.
+    fn varies(&self) -> bool {
+        true
+    }
 }

@@ -98,6 +98,15 @@ impl LearnerFamily for LearnerSpec {
     fn network(&self, seed: Seed, image: ImageShape, classes: usize) -> Result<Network> {
         Network::new(&self.architecture.layers(seed)?, image, classes, self.normalization)
     }
+
+    fn varies(&self) -> bool {
+        match &self.architecture {
+            Architecture::Conv2Fc { widths } | Architecture::Conv5Gap { widths } => {
+                widths.iter().any(|width| matches!(width, Width::Range([low, high]) if low < high))
+            }
+            Architecture::Custom { .. } => false,
+        }
+    }
 }
 
 fn draw(widths: &[Width; 3], seed: Seed) -> Result<[usize; 3]> {

@@ -53,7 +53,12 @@ pub struct Iteration {
     pub gradient_norm: f64,
     /// The outer learning rate.
     pub outer_lr: f64,
+    /// Learners that diverged before the one that this tells of; see [`LearnerFamily::varies`].
+    pub diverged: usize,
 }
+
+/// Learners that a meta-iteration draws at most, when one after the other diverges.
+const DRAWS: usize = 5;
 
 /// What a learner is taught with from its first step to its last.
 #[derive(Debug, Clone)]
@@ -158,12 +163,28 @@ impl<L: LearnerFamily> Trainer<L> {
         &self.learned
     }
 
-    /// Does one meta-iteration.
+    /// Does one meta-iteration. Where a learner diverges and others are different, another is drawn.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] when a loss or the meta-gradient is not finite; the trainer is then unchanged.
+    /// [`Error::NonFinite`] when a loss or the meta-gradient is not finite, of five draws one after the other where
+    /// learners differ; the trainer is then unchanged.
     pub fn step(&mut self, real: &dyn Batches) -> Result<Iteration> {
         let draw = Seed(self.recipe.seed).derive("iteration", self.iteration as u64);
+        let draws = if self.recipe.learner.varies() { DRAWS } else { 1 };
+        let mut done = self.step_with(draw, real);
+        for diverged in 1..draws {
+            if !matches!(done, Err(Error::NonFinite { .. })) {
+                break;
+            }
+            done = self
+                .step_with(draw.derive("another learner", diverged as u64), real)
+                .map(|done| Iteration { diverged, ..done });
+        }
+        done
+    }
+
+    /// One meta-iteration with the learner that `draw` draws.
+    fn step_with(&mut self, draw: Seed, real: &dyn Batches) -> Result<Iteration> {
         let network = self.recipe.learner.network(draw, self.image, self.classes)?;
         let initial = fresh_learner(&network, draw, &self.device)?;
         let exams = self.recipe.exams();
@@ -220,6 +241,7 @@ impl<L: LearnerFamily> Trainer<L> {
             inner_loss: found.inner_losses.last().copied().unwrap_or(f64::NAN),
             gradient_norm: norm,
             outer_lr,
+            diverged: 0,
         })
     }
 

@@ -23,6 +23,11 @@ pub(super) struct Study {
     pub(super) parts: Vec<Box<dyn Part>>,
 }
 
+/// The lines of a configuration that decide a result: how much memory a training takes does not.
+fn decisive(config: &str) -> Vec<&str> {
+    config.lines().filter(|line| !line.starts_with("keep_activations =")).collect()
+}
+
 /// What all parts are measured with.
 pub(super) struct Lab {
     pub(super) library: Library,
@@ -134,10 +139,11 @@ impl Study {
     fn check(&self, part: &dyn Part) -> Result<()> {
         let path = self.folder.config(part.id());
         let (Some(there), here) = (read(&path)?, part.config()?) else { return Ok(()) };
+        let (there, here) = (decisive(&there), decisive(&here));
         if there == here {
             return Ok(());
         }
-        let differ = there.lines().zip(here.lines()).find(|(there, here)| there != here);
+        let differ = there.into_iter().zip(here).find(|(there, here)| there != here);
         let (there, here) = differ.unwrap_or(("fewer or more lines", "these"));
         bail!(
             "{} was begun with other settings (`{there}`, now `{here}`); remove {} to measure it anew, or choose another folder with --out",
