@@ -59,9 +59,9 @@ pub enum Activations {
 }
 
 impl Default for Activations {
-    /// Kept within 960 MiB.
+    /// Kept within 896 MiB.
     fn default() -> Self {
-        Self::KeepWithin { bytes: 960 << 20 }
+        Self::KeepWithin { bytes: 896 << 20 }
     }
 }
 

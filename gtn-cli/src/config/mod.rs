@@ -79,7 +79,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { checkpoint_every: 10, validate_every: None, keep_activations: 960 }
+        Self { checkpoint_every: 10, validate_every: None, keep_activations: 896 }
     }
 }
 
