@@ -92,7 +92,7 @@ impl<W: Scheme<VALUES, PLACES>, const VALUES: usize, const PLACES: usize>
     }
 
     /// Rows of a block's transformed tiles; the last block may leave some at zero.
-    pub(super) fn rows(&self) -> usize {
+    fn rows(&self) -> usize {
         self.images * self.tiling.tiles()
     }
 
