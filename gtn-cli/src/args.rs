@@ -22,7 +22,7 @@ use std::path::PathBuf;
     version,
     max_term_width = 100,
     after_help = "Examples:
-  gtn quickstart                      the whole story in about a minute
+  gtn quickstart                      the whole story in a minute or two
   gtn train --preset mnist-cpu --data data/mnist --out runs/mnist
   gtn eval runs/mnist                 against real data
   gtn report runs/mnist               as a web page"
@@ -65,7 +65,7 @@ pub enum Command {
     /// Look at data sets
     #[command(subcommand)]
     Data(Data),
-    /// Train, compare and report on the built-in digits, in about a minute
+    /// Train, compare and report on the built-in digits, in a minute or two
     Quickstart(Quickstart),
     /// Write the completions of a shell to standard output
     Completions(Completions),
@@ -209,7 +209,7 @@ pub struct DataInfo {
     pub json: bool,
 }
 
-/// Train, compare and report on the built-in digits, in about a minute.
+/// Train, compare and report on the built-in digits, in a minute or two.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gtn quickstart
