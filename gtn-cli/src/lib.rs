@@ -26,10 +26,11 @@ pub mod report;
 pub mod run_dir;
 pub mod sheet;
 pub mod teaching;
+pub mod threads;
 pub mod trained;
 pub mod tuning;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use args::{Cli, Command, Compute, Verbosity};
 use clap::Parser;
 use gtn_core::device::Precision;
@@ -92,12 +93,7 @@ impl Compute {
     /// # Errors
     /// When the device is not there, or the threads cannot be started.
     fn open(self) -> Result<candle_core::Device> {
-        if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.into())
-                .build_global()
-                .context("cannot start the threads")?;
-        }
+        threads::start(self.threads)?;
         let precision = if self.tf32 { Precision::Tf32 } else { Precision::Single };
         self.device.open(precision)
     }

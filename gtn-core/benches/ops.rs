@@ -17,6 +17,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BATCH: usize = 128;
 
 fn ops(criterion: &mut Criterion) {
+    // As the `gtn` binary does: a caller outside of the pool sleeps and is woken for every loop.
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    pool.build_global().expect("nobody has started threads");
     let conv = |stride| Conv2d { stride, padding: [1; 2] };
     // `conv2_fc`'s two convolutions, and the widest of `conv5_gap` with and without stride.
     bench(criterion, "conv2d/1-64@28", &conv(1), &[&[BATCH, 1, 28, 28], &[64, 1, 3, 3]]);

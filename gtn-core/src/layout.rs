@@ -84,7 +84,7 @@ pub(crate) fn one_for_all(x: &Tensor) -> Result<Option<Tensor>> {
 }
 
 /// Transposes the `rows × columns` matrices that `x` is a row of.
-fn transposed<T: Float>(
+pub(crate) fn transposed<T: Float>(
     x: &Tensor,
     rows: usize,
     columns: usize,

@@ -71,22 +71,22 @@ where
     fn start(&mut self) -> Result<()> {
         let (waiting, done, work) = (self.waiting.clone(), self.done.clone(), self.work);
         let share = (rayon::current_num_threads() / self.most).max(1);
+        let threads = self.started + 1;
+        // Not the common pool: this program's main thread may be a part of it, and waits for results here.
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(share)
+            .build()
+            .map_err(|error| Error::Threads { threads, source: std::io::Error::other(error) })?;
         let until_the_end = move || {
-            // Without a pool of its own, a worker computes on the common one: slower, but the same.
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(share).build().ok();
             loop {
                 let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(job) = next else { return };
-                let result = catch_unwind(AssertUnwindSafe(|| match &pool {
-                    Some(pool) => pool.install(|| work(&job)),
-                    None => work(&job),
-                }));
+                let result = catch_unwind(AssertUnwindSafe(|| pool.install(|| work(&job))));
                 if done.send((job, result)).is_err() {
                     return;
                 }
             }
         };
-        let threads = self.started + 1;
         thread::Builder::new()
             .spawn_scoped(self.scope, until_the_end)
             .map_err(|source| Error::Threads { threads, source })?;

@@ -85,6 +85,7 @@
 mod bench;
 mod reproduce;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::Path;
 use std::process::ExitCode;
@@ -108,16 +109,20 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let done = match Args::parse().task {
-        Task::Bench(args) => bench::run(args),
-        Task::Reproduce(args) => reproduce::run(&args),
-    };
-    match done {
+    match run(Args::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", gtn_cli::error::sentence(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    gtn_cli::threads::start(None)?;
+    match task {
+        Task::Bench(args) => bench::run(args),
+        Task::Reproduce(args) => reproduce::run(&args),
     }
 }
 

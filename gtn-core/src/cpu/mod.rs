@@ -9,7 +9,9 @@ mod simd;
 pub(crate) use columns::{
     channel_sums, channelwise, channelwise_summed, from_rows, rows_of, sums_by_channel,
 };
-pub(crate) use product::{Rows, Segment, Strides, inner_products, product, product_into};
+pub(crate) use product::{
+    Rows, Segment, Strides, inner_products, product, product_into, product_packed,
+};
 #[cfg(test)]
 pub(crate) use simd::tests::with_every_width;
 pub(crate) use simd::{Lanes, Mask, dispatch};

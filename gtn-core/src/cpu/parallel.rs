@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Runs `task` for every number below `count`.
@@ -44,6 +45,48 @@ pub(crate) fn filled_with<T: Copy + Default + Send, R: Send>(
     let making = Making::new(len, size);
     let results = map(making.parts(), &|i| fill(i, making.part(i)));
     (making.finish(), results)
+}
+
+/// A matrix's elements, row by row.
+type FillBlock<'a, T> = dyn Fn(Range<usize>, Range<usize>, &mut [T]) + Sync + 'a;
+
+/// A matrix of `size` (rows, columns), made by blocks of the size `block` (those at the end may be
+/// smaller): `fill` gets the rows and columns of a block, and its elements row by row, all zeros.
+pub(crate) fn filled_by_blocks<T: Copy + Default + Send>(
+    size: (usize, usize),
+    block: (usize, usize),
+    fill: &FillBlock<'_, T>,
+) -> Vec<T> {
+    let ((rows, columns), (height, width)) = (size, block);
+    let mut memory: Vec<T> = Vec::with_capacity(rows * columns);
+    let matrix = Shared(memory.as_mut_ptr());
+    let (down, across) = (rows.div_ceil(height), columns.div_ceil(width));
+    for_each(down * across, &|task| {
+        let (i, j) = (task / across * height, task % across * width);
+        let (height, width) = (height.min(rows - i), width.min(columns - j));
+        let mut block = vec![T::default(); height * width];
+        fill(i..i + height, j..j + width, &mut block);
+        for (row, from) in block.chunks_exact(width).enumerate() {
+            let to = matrix.at((i + row) * columns + j);
+            // SAFETY: the row of the block lies in the matrix, and no other block has it.
+            unsafe { to.copy_from_nonoverlapping(from.as_ptr(), width) };
+        }
+    });
+    // SAFETY: the blocks cover the matrix, and each was written.
+    unsafe { memory.set_len(rows * columns) };
+    memory
+}
+
+/// Memory that tasks write to at the same time, each to elements of its own.
+struct Shared<T>(*mut T);
+
+// SAFETY: it only says where elements are.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn at(&self, element: usize) -> *mut T {
+        self.0.wrapping_add(element)
+    }
 }
 
 /// Fills a part of each of two vectors.
@@ -208,6 +251,21 @@ mod tests {
             let mut again = vec![0; len];
             update(&mut again, size, &|i, part| part.fill(i as u8));
             prop_assert_eq!(again, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_cover_a_matrix(
+            rows in 0usize..20, columns in 0usize..20, height in 1usize..9, width in 1usize..9,
+        ) {
+            let fill = |i: Range<usize>, j: Range<usize>, block: &mut [usize]| {
+                for (place, (i, j)) in i.flat_map(|i| j.clone().map(move |j| (i, j))).enumerate() {
+                    block[place] += i * columns + j;
+                }
+            };
+            let matrix = filled_by_blocks((rows, columns), (height, width), &fill);
+            prop_assert_eq!(matrix, (0..rows * columns).collect::<Vec<_>>());
         }
     }
 

@@ -70,6 +70,84 @@ pub(crate) fn product_into<T: Lanes>(
     dispatch(Product { size, strides, segments, out, accumulate: false });
 }
 
+/// Rows of `b` that [`product_packed`] copies at a time.
+const PACKED: usize = 256;
+
+/// As [`product`], where many rows of `out` share a large `b`: what a tile reads of its rows is copied
+/// together first. In place they may lie a page apart, and push each other out of the cache.
+///
+/// # Panics
+/// As [`product`].
+pub(crate) fn product_packed<T: Lanes>(
+    size: (usize, usize),
+    strides: Strides,
+    segments: &[Segment<'_, T>],
+    out: &mut [T],
+) {
+    dispatch(PackedProduct { size, strides, segments, out });
+}
+
+struct PackedProduct<'a, T> {
+    size: (usize, usize),
+    strides: Strides,
+    segments: &'a [Segment<'a, T>],
+    out: &'a mut [T],
+}
+
+impl<T: Lanes> WithSimd for PackedProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { size: (rows, columns), strides, segments, out } = self;
+        let strip = vectors::<T, S>() * T::lanes::<S>();
+        let longest = segments.iter().map(|segment| segment.count).max().unwrap_or(0);
+        let mut packed = vec![T::zero(); longest.min(PACKED) * columns];
+        let mut accumulate = false;
+        for &Segment { a, b, count } in segments {
+            for k in (0..count).step_by(PACKED) {
+                let count = PACKED.min(count - k);
+                for i in 0..count {
+                    let row = &b[(k + i) * strides.b_inner..][..columns];
+                    for j in (0..columns).step_by(strip) {
+                        let width = strip.min(columns - j);
+                        let to = &mut packed[j * count + i * width..][..width];
+                        copy(simd, &row[j..j + width], to);
+                    }
+                }
+                let a = &a[k * strides.a_inner..];
+                for j in (0..columns).step_by(strip) {
+                    let width = strip.min(columns - j);
+                    let strides = Strides { b_inner: width, ..strides };
+                    let part = Segment { a, b: &packed[j * count..], count };
+                    product((rows, width), strides, &[part], &mut out[j..], accumulate);
+                }
+                accumulate = true;
+            }
+        }
+    }
+}
+
+/// Copies a few elements, by vectors: a call costs more than they do.
+#[inline(always)]
+fn copy<T: Lanes, S: Simd>(simd: S, from: &[T], to: &mut [T]) {
+    let lanes = T::lanes::<S>();
+    let (mut from, mut to) = (from.chunks_exact(lanes), to.chunks_exact_mut(lanes));
+    for (from, to) in from.by_ref().zip(to.by_ref()) {
+        // SAFETY: both are as long as a vector.
+        unsafe { T::store(simd, to.as_mut_ptr(), T::load(simd, from.as_ptr())) };
+    }
+    for (&from, to) in from.remainder().iter().zip(to.into_remainder()) {
+        *to = from;
+    }
+}
+
+/// Vectors of a tile.
+#[inline(always)]
+fn vectors<T: Lanes, S: Simd>() -> usize {
+    if T::TUNED && S::REGISTER_COUNT >= 32 { VECTORS } else { 2 }
+}
+
 struct Product<'a, T> {
     size: (usize, usize),
     strides: Strides,
@@ -97,8 +175,8 @@ impl<T: Lanes> WithSimd for Product<'_, T> {
         assert!((rows - 1) * strides.out_row + columns <= out.len(), "a product exceeds its slice");
 
         let lanes = T::lanes::<S>();
-        let wide = T::TUNED && S::REGISTER_COUNT >= 32;
-        let vectors = if wide { VECTORS } else { 2 };
+        let vectors = vectors::<T, S>();
+        let wide = vectors == VECTORS;
         let mut j = 0;
         while j < columns {
             let left = columns - j;
@@ -280,19 +358,24 @@ impl<T: Lanes> InnerProducts<'_, T> {
     #[inline(always)]
     fn tiles<S: Simd, const SIDE: usize>(self, simd: S) {
         let Self { size: (rows, columns, count), a, b, out, accumulate } = self;
-        for i in (0..rows).step_by(SIDE) {
-            for j in (0..columns).step_by(SIDE) {
-                let (height, width) = ((rows - i).min(SIDE), (columns - j).min(SIDE));
-                // A tile at the border repeats its last row and column instead of going past them.
-                let a: [&[T]; SIDE] =
-                    std::array::from_fn(|r| &a.data[(i + r.min(height - 1)) * a.row..][..count]);
-                let b: [&[T]; SIDE] =
-                    std::array::from_fn(|c| &b.data[(j + c.min(width - 1)) * b.row..][..count]);
-                let sums = inner_tile(simd, a, b, count);
-                for (r, sums) in sums.iter().enumerate().take(height) {
-                    let out = &mut out[(i + r) * columns + j..][..width];
-                    for (out, &sum) in out.iter_mut().zip(sums) {
-                        *out = if accumulate { *out + sum } else { sum };
+        // A few of b's rows stay in the first-level cache while all of a's pass by.
+        let few = 2 * SIDE;
+        for first in (0..columns).step_by(few) {
+            for i in (0..rows).step_by(SIDE) {
+                for j in (first..columns.min(first + few)).step_by(SIDE) {
+                    let (height, width) = ((rows - i).min(SIDE), (columns - j).min(SIDE));
+                    // A tile at the border repeats its last row and column instead of going past them.
+                    let a: [&[T]; SIDE] = std::array::from_fn(|r| {
+                        &a.data[(i + r.min(height - 1)) * a.row..][..count]
+                    });
+                    let b: [&[T]; SIDE] =
+                        std::array::from_fn(|c| &b.data[(j + c.min(width - 1)) * b.row..][..count]);
+                    let sums = inner_tile(simd, a, b, count);
+                    for (r, sums) in sums.iter().enumerate().take(height) {
+                        let out = &mut out[(i + r) * columns + j..][..width];
+                        for (out, &sum) in out.iter_mut().zip(sums) {
+                            *out = if accumulate { *out + sum } else { sum };
+                        }
                     }
                 }
             }
@@ -346,6 +429,7 @@ fn inner_tile<T: Lanes, S: Simd, const SIDE: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::with_every_width;
     use proptest::prelude::*;
 
     fn small(n: usize) -> impl Strategy<Value = Vec<f32>> {
@@ -397,6 +481,26 @@ mod tests {
                 let to = unsafe { unwritten(&mut out) };
                 run(Product { size: (rows, columns), strides, segments: &segments,
                     out: to, accumulate });
+                assert_eq!(out, expected);
+            });
+        }
+
+        #[test]
+        fn packed_products_match_products(
+            (rows, columns, counts, a, b) in (1usize..9, 1usize..90, [1usize..600, 1usize..9])
+                .prop_flat_map(|(m, n, [k, l])| (Just(m), Just(n), Just([k, l]),
+                    small(m * k.max(l)), small(n * (k + l)))),
+        ) {
+            let strides = Strides { a_row: 1, a_inner: rows, b_inner: columns, out_row: columns };
+            let (b1, b2) = b.split_at(counts[0] * columns);
+            let segments =
+                [Segment { a: &a, b: b1, count: counts[0] }, Segment { a: &a, b: b2, count: counts[1] }];
+            let size = (rows, columns);
+            let mut expected = vec![0.0; rows * columns];
+            product(size, strides, &segments, &mut expected, false);
+            with_every_width(|_| {
+                let mut out = vec![f32::NAN; rows * columns];
+                product_packed(size, strides, &segments, &mut out);
                 assert_eq!(out, expected);
             });
         }

@@ -3,11 +3,13 @@
 use super::conv2d::product_rule;
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{
-    self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product, view,
+    self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product_packed,
+    view,
 };
 #[cfg(feature = "cuda")]
 use crate::cuda::{self, Factor};
 use crate::device::on_cuda;
+use crate::layout::transposed;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -78,21 +80,15 @@ impl Op for Linear {
     }
 }
 
-/// Rows of the result that one task computes.
+/// Rows of the outputs that one task computes.
 const ROWS: usize = 32;
 
-/// Elements of the inner index that [`outputs`] works on at a time, so that
-/// the weights' share stays in the second-level cache.
-const INNER: usize = 1024;
+/// Columns of a result that one task computes.
+const COLUMNS: usize = 64;
 
-/// A matrix `(rows, columns)` filled [`ROWS`] rows at a time by `fill(first row, rows)`.
-fn by_rows<T: Lanes>(
-    (rows, columns): (usize, usize),
-    fill: impl Fn(usize, &mut [T]) + Sync,
-) -> Result<Tensor> {
-    let out = parallel::filled(rows * columns, ROWS * columns, &|task, out| fill(task * ROWS, out));
-    cpu::tensor(out, &[rows, columns])
-}
+/// Elements of the inner index that [`outputs`] works on at a time, so that a block's share of both
+/// operands stays in the second-level cache.
+const INNER: usize = 512;
 
 /// Both operands of each term.
 fn views<'a, T: Lanes>(terms: &[(&'a Tensor, &'a Tensor)]) -> Result<Vec<[View<'a, T>; 2]>> {
@@ -107,17 +103,18 @@ fn outputs<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         (Factor::rows(x), Factor::columns(w))
     }));
     let views = views::<T>(terms)?;
-    by_rows((batch, columns), |first, out| {
-        let rows = out.len() / columns;
-        for k in (0..inner).step_by(INNER) {
-            let size = (rows, columns, INNER.min(inner - k));
-            for (i, [x, w]) in views.iter().enumerate() {
-                let x = Rows { data: &x[first * inner + k..], row: inner };
-                let w = Rows { data: &w[k..], row: inner };
-                inner_products(size, x, w, out, k > 0 || i > 0);
+    let out =
+        parallel::filled_by_blocks((batch, columns), (ROWS, COLUMNS), &|rows, columns, out| {
+            for k in (0..inner).step_by(INNER) {
+                let size = (rows.len(), columns.len(), INNER.min(inner - k));
+                for (i, [x, w]) in views.iter().enumerate() {
+                    let x = Rows { data: &x[rows.start * inner + k..], row: inner };
+                    let w = Rows { data: &w[columns.start * inner + k..], row: inner };
+                    inner_products(size, x, w, out, k > 0 || i > 0);
+                }
             }
-        }
-    })
+        });
+    cpu::tensor(out, &[batch, columns])
 }
 
 /// `Σ gy·w` over pairs `(gy, w)`: the adjoint of the rows.
@@ -127,16 +124,7 @@ fn input_gradient<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     on_cuda!(terms[0].0 => multiplied([batch, columns, inner], terms, |gy, w| {
         (Factor::rows(gy), Factor::rows(w))
     }));
-    let views = views::<T>(terms)?;
-    let strides = Strides { a_row: inner, a_inner: 1, b_inner: columns, out_row: columns };
-    by_rows((batch, columns), |first, out| {
-        let segments: Vec<Segment<'_, T>> = views
-            .iter()
-            .map(|[gy, w]| Segment { a: &gy[first * inner..], b: w, count: inner })
-            .collect();
-        let size = (out.len() / columns, columns);
-        product(size, strides, &segments, out, false);
-    })
+    sums_of_rows([batch, columns, inner], &views::<T>(terms)?)
 }
 
 /// `Σ gyᵀ·x` over pairs `(x, gy)`: the adjoint of the weights.
@@ -146,14 +134,29 @@ fn weight_gradient<T: Lanes>(terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     on_cuda!(terms[0].0 => multiplied([rows, columns, batch], terms, |x, gy| {
         (Factor::columns(gy), Factor::rows(x))
     }));
-    let views = views::<T>(terms)?;
-    let strides = Strides { a_row: 1, a_inner: rows, b_inner: columns, out_row: columns };
-    by_rows((rows, columns), |first, out| {
+    // A tile reads a few rows of gyᵀ along their length.
+    let adjoints: Vec<Tensor> = terms
+        .iter()
+        .map(|(_, gy)| transposed::<T>(gy, batch, rows, &[rows, batch]))
+        .collect::<Result<_>>()?;
+    let terms: Vec<(&Tensor, &Tensor)> =
+        adjoints.iter().zip(terms).map(|(gy, (x, _))| (gy, *x)).collect();
+    sums_of_rows([rows, columns, batch], &views::<T>(&terms)?)
+}
+
+/// `Σ a·b` for matrices `a (rows, inner)` and `b (inner, columns)`: every row of the result is a sum of rows of `b`.
+fn sums_of_rows<T: Lanes>(
+    [rows, columns, inner]: [usize; 3],
+    terms: &[[View<'_, T>; 2]],
+) -> Result<Tensor> {
+    // A task reads its columns of b once, for all rows.
+    let out = parallel::filled_by_blocks((rows, columns), (rows, COLUMNS), &|_, block, out| {
         let segments: Vec<Segment<'_, T>> =
-            views.iter().map(|[x, gy]| Segment { a: &gy[first..], b: x, count: batch }).collect();
-        let size = (out.len() / columns, columns);
-        product(size, strides, &segments, out, false);
-    })
+            terms.iter().map(|[a, b]| Segment { a, b: &b[block.start..], count: inner }).collect();
+        let strides = Strides { a_row: inner, a_inner: 1, b_inner: columns, out_row: block.len() };
+        product_packed((rows, block.len()), strides, &segments, out);
+    });
+    cpu::tensor(out, &[rows, columns])
 }
 
 /// The product of this size (rows, columns, inner index), summed over the pairs' factors.
@@ -184,6 +187,43 @@ mod tests {
         ) {
             let args = vec![uniform(&[batch, inputs], seed), uniform(&[out, inputs], seed ^ 1)];
             check(&Linear, Case::smooth(args, seed))?;
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
+        /// Sizes of several blocks, which central differences would take too long for.
+        #[test]
+        fn large_products_match_candle(
+            batch in 1usize..80, inputs in 1usize..1100, out in 1usize..140, seed: u64,
+        ) {
+            let draw = |shape: &[usize], n| uniform(shape, seed ^ n);
+            let (x, dx) = (draw(&[batch, inputs], 1), draw(&[batch, inputs], 2));
+            let (w, dw) = (draw(&[out, inputs], 3), draw(&[out, inputs], 4));
+            let (gy, dgy) = (draw(&[batch, out], 5), draw(&[batch, out], 6));
+            let product = |a: &Tensor, b: &Tensor| a.matmul(b).unwrap();
+            let sum = |a: Tensor, b: Tensor| (a + b).unwrap();
+            let t = |a: &Tensor| a.t().unwrap();
+            let close = |a: &Tensor, b: &Tensor| {
+                let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap();
+                assert!(difference.max(0).unwrap().to_scalar::<f64>().unwrap() < 1e-11);
+            };
+            let forward = Linear.forward(&[&x, &w]).unwrap();
+            let kept = Kept::new(&Linear, &[&x, &w], &forward);
+            let tangents = [Some(&dx), Some(&dw)];
+            close(&forward.y, &product(&x, &t(&w)));
+            close(
+                &Linear.tangent(&kept, &tangents).unwrap().unwrap(),
+                &sum(product(&dx, &t(&w)), product(&x, &t(&dw))),
+            );
+            let adjoints = Linear.backward(&kept, &gy, &[true; 2]).unwrap();
+            close(adjoints[0].as_ref().unwrap(), &product(&gy, &w));
+            close(adjoints[1].as_ref().unwrap(), &product(&t(&gy), &x));
+            let adjoints =
+                Linear.backward_tangent(&kept, &tangents, &gy, Some(&dgy), &[true; 2]).unwrap();
+            close(adjoints[0].as_ref().unwrap(), &sum(product(&dgy, &w), product(&gy, &dw)));
+            close(adjoints[1].as_ref().unwrap(), &sum(product(&t(&dgy), &x), product(&t(&gy), &dx)));
         }
     }
 }
