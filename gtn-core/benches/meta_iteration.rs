@@ -4,10 +4,11 @@
 
 use candle_core::{DType, Device};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use gtn_core::activations::{Activations, Room};
 use gtn_core::data::{Batch, ImageShape, one_hot};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::learner::{LearnerFamily, LearnerSpec};
-use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::Params;
 use gtn_core::seed::{Seed, normal};
 use std::hint::black_box;
@@ -31,7 +32,7 @@ impl Syllabus for Constant {
         STEPS
     }
 
-    fn lesson(&mut self, _step: usize) -> gtn_core::Result<(Batch, Rates)> {
+    fn lesson(&mut self, _step: usize, _room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         Ok((self.0.clone(), Rates { lr: 0.02, momentum: 0.5 }))
     }
 

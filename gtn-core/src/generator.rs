@@ -27,6 +27,27 @@ pub struct Generator {
     noise: usize,
 }
 
+/// A generated batch, and what [`Generator::backward`] starts from.
+#[derive(Debug)]
+pub struct GeneratorTrace {
+    graph: Trace,
+    noise: Tensor,
+    targets: Tensor,
+    bytes: usize,
+}
+
+impl GeneratorTrace {
+    /// The images `(batch, channels, height, width)`.
+    pub fn images(&self) -> &Tensor {
+        self.graph.output()
+    }
+
+    /// Bytes of the tensors held, not counting parameters and inputs.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 /// The gradients of a generated batch.
 #[derive(Debug)]
 pub struct GeneratorAdjoint {
@@ -111,23 +132,35 @@ impl Generator {
         self.graph.infer(&self.inputs(params, noise, targets)?)
     }
 
-    /// Gradients of a generated batch from the adjoint of its images; that by the parameters is added to
-    /// `onto`. The images are generated again.
-    pub fn backward(
+    /// As [`Self::generate`], with what the way back needs.
+    pub fn trace(
         &self,
         params: &Params,
         noise: &Tensor,
         targets: &Tensor,
+    ) -> Result<GeneratorTrace> {
+        let inputs = self.inputs(params, noise, targets)?;
+        let graph = self.graph.forward(&inputs, &[])?;
+        let bytes = graph.bytes(&inputs);
+        Ok(GeneratorTrace { graph, noise: noise.clone(), targets: targets.clone(), bytes })
+    }
+
+    /// Gradients of a generated batch from the adjoint of its images; that by the parameters is added to
+    /// `onto`.
+    pub fn backward(
+        &self,
+        params: &Params,
+        trace: &GeneratorTrace,
         images: &Tensor,
         onto: Option<&Params>,
     ) -> Result<GeneratorAdjoint> {
-        let trace: Trace = self.graph.forward(&self.inputs(params, noise, targets)?, &[])?;
         let wants = self.leaves.mask(|_| true);
         let seed = [(self.graph.output(), images.clone())];
-        let adjoints = self.graph.backward(&trace, &seed, &wants)?;
+        let adjoints = self.graph.backward(&trace.graph, &seed, &wants)?;
         let input = adjoints[self.leaves.input(0)].as_ref();
         let input = input.expect("images depend on the input");
-        let parts = Concat.backward(&Kept::of(&[noise, targets]), input, &[true; 2])?;
+        let parts =
+            Concat.backward(&Kept::of(&[&trace.noise, &trace.targets]), input, &[true; 2])?;
         let mut parts = parts.into_iter().flatten();
         let mut part = || parts.next().expect("both are wanted");
         let params = self.leaves.gradient(params, &adjoints, onto)?;

@@ -15,6 +15,7 @@
 //! | [`generator`] | noise and a label become an image |
 //! | [`graph`], [`ops`] | networks as graphs of operations that differentiate twice |
 //! | [`evaluate`] | teaching fresh learners and judging them |
+//! | [`activations`] | what is kept of a step for the way back |
 //! | [`data`], [`seed`] | batches, and named streams of random numbers |
 //! | [`device`] | what a run computes on |
 //!
@@ -74,6 +75,7 @@
 //! short loops: with `rayon::ThreadPoolBuilder::new().use_current_thread().build_global()` at the start of `main`, small
 //! networks train a fifth faster than from a thread that hands over each loop and sleeps. Results are the same bits.
 
+pub mod activations;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;

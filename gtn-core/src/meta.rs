@@ -8,6 +8,7 @@
 //! backward pass over it ([`Network::curvature`]). Only θ, v and the batch of each step are
 //! kept. This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
 
+use crate::activations::{Activations, Room};
 use crate::data::Batch;
 use crate::inner::{InnerOptimizer, Rates, State, StepAt};
 use crate::network::{LessonTrace, Network, Params};
@@ -20,8 +21,9 @@ pub trait Syllabus {
     /// The number of steps.
     fn steps(&self) -> usize;
 
-    /// The batch and the rates of step `step` (from 0).
-    fn lesson(&mut self, step: usize) -> Result<(Batch, Rates)>;
+    /// The batch and the rates of step `step` (from 0). Whoever makes the batch may keep for [`Self::learn`] what fits
+    /// into `room`.
+    fn lesson(&mut self, step: usize, room: &mut Room) -> Result<(Batch, Rates)>;
 
     /// Takes in the adjoints of a step's batch. Called once for each step, the last step first.
     fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> Result<()>;
@@ -43,26 +45,6 @@ pub struct LessonAdjoint {
 pub trait Exam {
     /// The batch on which the learner is judged after step `step` (from 0); `None` where it is not.
     fn batch(&mut self, step: usize) -> Result<Option<Batch>>;
-}
-
-/// What becomes of a step's activations between the sweep forward and the sweep back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activations {
-    /// They go, and are computed again: memory grows with the number of
-    /// steps only by parameters, optimizer state and batch.
-    Recompute,
-    /// They are kept while they fit into so many bytes. The results are the same bits.
-    KeepWithin {
-        /// The budget for all steps together.
-        bytes: usize,
-    },
-}
-
-impl Default for Activations {
-    /// Kept within 896 MiB.
-    fn default() -> Self {
-        Self::KeepWithin { bytes: 896 << 20 }
-    }
 }
 
 /// A learner after its training.
@@ -126,13 +108,10 @@ pub fn meta_gradient(
     let mut inner_losses = Vec::with_capacity(steps);
     let mut taught = Taught { params: initial.clone(), running };
     let mut state = optimizer.start(flat)?;
-    let mut budget = match activations {
-        Activations::Recompute => 0,
-        Activations::KeepWithin { bytes } => bytes,
-    };
+    let mut room = Room::from(activations);
     for step in 0..steps {
-        let (batch, rates) = syllabus.lesson(step)?;
-        let lesson = network.learn(&taught.params, &batch, budget > 0)?;
+        let (batch, rates) = syllabus.lesson(step, &mut room)?;
+        let lesson = network.learn(&taught.params, &batch, room.is_left())?;
         inner_losses.push(lesson.loss().clone());
         let (params, after) =
             optimizer.step(taught.params.flat(), &state, lesson.gradient.flat(), rates, step)?;
@@ -142,14 +121,12 @@ pub fn meta_gradient(
         };
         let before = std::mem::replace(&mut taught, next);
         let gradient = optimizer.keeps_gradient().then(|| lesson.gradient.flat().clone());
-        let bytes = lesson.trace.bytes(&batch);
-        let kept = if budget > 0 { budget.checked_sub(bytes) } else { None };
-        budget = kept.unwrap_or(0);
+        let kept = room.take(lesson.trace.bytes(&batch));
         footprints.push(Footprint {
             params: before.params,
             running: before.running,
             state: std::mem::replace(&mut state, after),
-            trace: kept.is_some().then_some(lesson.trace),
+            trace: kept.then_some(lesson.trace),
             batch,
             rates,
             gradient,

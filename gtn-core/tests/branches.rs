@@ -2,9 +2,10 @@
 //! that several layers use, sums and concatenations of them, branches that are not there.
 
 use candle_core::{DType, Device, Tensor};
+use gtn_core::activations::{Activations, Room};
 use gtn_core::data::{Batch, ImageShape};
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Layer, Network, Normalization, Params};
 use gtn_core::seed::{Seed, normal};
 
@@ -120,7 +121,7 @@ impl Syllabus for Teaching<'_> {
         STEPS
     }
 
-    fn lesson(&mut self, step: usize) -> gtn_core::Result<(Batch, Rates)> {
+    fn lesson(&mut self, step: usize, _room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         let of = |all: &Tensor| all.get(step).unwrap();
         let Inputs { images, targets, lr, momentum, .. } = self.inputs;
         let rates =

@@ -1,9 +1,9 @@
 //! Whole meta-iterations on a CUDA device, where there is one, against the CPU.
 
 use candle_core::{DType, Device, Tensor};
+use gtn_core::activations::Activations;
 use gtn_core::data::{Batch, Batches};
 use gtn_core::inner::InnerOptimizer;
-use gtn_core::meta::Activations;
 use gtn_core::teacher::Curriculum;
 use gtn_core::trainer::{Iteration, Trainer};
 use gtn_data::{Augment, digits};

@@ -2,8 +2,8 @@
 //! not activations are kept, and across a stop in between.
 
 use candle_core::Device;
+use gtn_core::activations::Activations;
 use gtn_core::inner::InnerOptimizer;
-use gtn_core::meta::Activations;
 use gtn_core::teacher::Curriculum;
 use gtn_core::trainer::Trainer;
 use gtn_tests::{CLASSES, IMAGE, Noise, tiny_recipe};

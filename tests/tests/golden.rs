@@ -5,11 +5,12 @@
 //! that `GTN_GOLDEN_DIR` names (default: `../shared/golden` from the workspace's root) is one case.
 
 use candle_core::{DType, Device, Tensor};
+use gtn_core::activations::{Activations, Room};
 use gtn_core::data::{Batch, ImageShape, one_hot};
-use gtn_core::generator::Generator;
+use gtn_core::generator::{Generator, GeneratorTrace};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::learner::{Architecture, LearnerFamily, LearnerSpec, Width};
-use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Network, Normalization, Params};
 use gtn_core::seed::Seed;
 use gtn_tests::cuda_or_skip;
@@ -63,6 +64,8 @@ struct Teaching<'a> {
     case: &'a Case,
     tensors: &'a Tensors,
     generator: Option<(Generator, Params)>,
+    /// What the generator keeps of steps.
+    kept: BTreeMap<usize, GeneratorTrace>,
     images: Vec<Tensor>,
     gradients: BTreeMap<String, Vec<Tensor>>,
     generator_gradient: Option<Params>,
@@ -81,6 +84,7 @@ impl<'a> Teaching<'a> {
             case,
             tensors,
             generator,
+            kept: BTreeMap::new(),
             images: Vec::new(),
             gradients: BTreeMap::new(),
             generator_gradient: None,
@@ -113,11 +117,16 @@ impl Syllabus for Teaching<'_> {
         self.case.steps
     }
 
-    fn lesson(&mut self, step: usize) -> gtn_core::Result<(Batch, Rates)> {
+    fn lesson(&mut self, step: usize, room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         let targets = self.targets(step);
         let images = match &self.generator {
             Some((generator, params)) => {
-                generator.generate(params, &self.of_step("noise", step), &targets)?
+                let trace = generator.trace(params, &self.of_step("noise", step), &targets)?;
+                let images = trace.images().clone();
+                if room.is_left() {
+                    self.kept.insert(step, trace);
+                }
+                images
             }
             None => self.of_step("images", step),
         };
@@ -131,14 +140,14 @@ impl Syllabus for Teaching<'_> {
         let mut targets = adjoint.targets;
         match &self.generator {
             Some((generator, params)) => {
-                let noise = self.of_step("noise", step);
-                let share = generator.backward(
-                    params,
-                    &noise,
-                    &self.targets(step),
-                    &adjoint.images,
-                    None,
-                )?;
+                let trace = match self.kept.remove(&step) {
+                    Some(trace) => trace,
+                    None => {
+                        let noise = self.of_step("noise", step);
+                        generator.trace(params, &noise, &self.targets(step))?
+                    }
+                };
+                let share = generator.backward(params, &trace, &adjoint.images, None)?;
                 targets = targets.map(|t| (t + share.targets).unwrap());
                 self.push("noise", share.noise);
                 self.generator_gradient = Some(match self.generator_gradient.take() {

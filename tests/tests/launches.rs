@@ -2,10 +2,11 @@
 //! says at exit what it was asked for: the difference between a run of many steps and one of few.
 
 use candle_core::{DType, Device};
+use gtn_core::activations::{Activations, Room};
 use gtn_core::data::{Batch, Batches, ImageShape, one_hot};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::learner::{LearnerFamily, LearnerSpec};
-use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::Params;
 use gtn_core::recipe::{InnerSpec, MetaSpec, Recipe};
 use gtn_core::seed::{Seed, normal};
@@ -47,7 +48,7 @@ impl Syllabus for OneBatch {
         self.steps
     }
 
-    fn lesson(&mut self, _: usize) -> gtn_core::Result<(Batch, Rates)> {
+    fn lesson(&mut self, _: usize, _room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         Ok((self.batch.clone(), Rates { lr: 0.01, momentum: 0.5 }))
     }
 

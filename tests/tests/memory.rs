@@ -2,10 +2,11 @@
 //! parameters, optimizer state and batch, and by nothing else.
 
 use candle_core::{DType, Device};
+use gtn_core::activations::{Activations, Room};
 use gtn_core::data::{Batch, Batches};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::learner::{LearnerFamily, LearnerSpec};
-use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Network, Params};
 use gtn_core::seed::Seed;
 use gtn_tests::{CLASSES, IMAGE, Noise};
@@ -47,7 +48,7 @@ impl Syllabus for Fresh {
         self.0
     }
 
-    fn lesson(&mut self, step: usize) -> gtn_core::Result<(Batch, Rates)> {
+    fn lesson(&mut self, step: usize, _room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         Ok((Noise.batch(step as u64, BATCH)?, Rates { lr: 0.01, momentum: 0.5 }))
     }
 

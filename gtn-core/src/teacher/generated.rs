@@ -2,8 +2,9 @@
 
 use super::{Course, Curriculum, LABELS, Pool, Teacher};
 use crate::Result;
+use crate::activations::Room;
 use crate::data::{Batch, Batches, one_hot};
-use crate::generator::Generator;
+use crate::generator::{Generator, GeneratorTrace};
 use crate::network::{Init, Layout, Params};
 use crate::seed::{Seed, normal};
 use crate::tensors::add;
@@ -57,6 +58,7 @@ impl Teacher for Generated {
             samples: Tensor::new(&order[..], device)?,
             targets: (!self.learned_labels).then(fixed).transpose()?,
             order,
+            kept: (0..self.pool.steps).map(|_| None).collect(),
             gradient: params.with_flat(params.flat().zeros_like()?),
             teacher: self,
             params,
@@ -81,6 +83,8 @@ struct Generation<'a> {
     /// The same on the device, and the targets in this order where they are not learned: all steps at once.
     samples: Tensor,
     targets: Option<Tensor>,
+    /// What is kept of steps for the way back.
+    kept: Vec<Option<GeneratorTrace>>,
     gradient: Params,
     /// Gradients of the steps seen so far, the last step first.
     noise: Vec<Tensor>,
@@ -116,6 +120,10 @@ impl Generation<'_> {
         }
     }
 
+    fn trace(&self, step: usize) -> Result<GeneratorTrace> {
+        self.teacher.generator.trace(&self.params, &self.noise(step)?, &self.targets(step)?)
+    }
+
     /// Puts rows that were gathered step by step back where they came from.
     fn restore(&self, mut steps: Vec<Tensor>) -> Result<Tensor> {
         steps.reverse();
@@ -130,20 +138,26 @@ impl Generation<'_> {
 }
 
 impl Course for Generation<'_> {
-    fn batch(&self, step: usize) -> Result<Batch> {
+    fn batch(&mut self, step: usize, room: &mut Room) -> Result<Batch> {
         let targets = self.targets(step)?;
-        let images = self.teacher.generator.generate(&self.params, &self.noise(step)?, &targets)?;
+        if !room.is_left() {
+            let noise = self.noise(step)?;
+            let images = self.teacher.generator.generate(&self.params, &noise, &targets)?;
+            return Ok(Batch { images, targets });
+        }
+        let trace = self.trace(step)?;
+        let images = trace.images().clone();
+        self.kept[step] = room.take(trace.bytes()).then_some(trace);
         Ok(Batch { images, targets })
     }
 
     fn learn(&mut self, step: usize, images: Tensor, targets: Option<Tensor>) -> Result<()> {
-        let share = self.teacher.generator.backward(
-            &self.params,
-            &self.noise(step)?,
-            &self.targets(step)?,
-            &images,
-            Some(&self.gradient),
-        )?;
+        let trace = match self.kept[step].take() {
+            Some(trace) => trace,
+            None => self.trace(step)?,
+        };
+        let generator = &self.teacher.generator;
+        let share = generator.backward(&self.params, &trace, &images, Some(&self.gradient))?;
         self.gradient = share.params;
         if self.teacher.curriculum != Curriculum::None {
             self.noise.push(share.noise);

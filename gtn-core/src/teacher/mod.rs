@@ -11,6 +11,7 @@ mod real;
 pub use curriculum::Curriculum;
 
 use crate::Result;
+use crate::activations::Room;
 use crate::data::{Batch, Batches, ImageShape};
 use crate::generator::Generator;
 use crate::network::{Layout, Params};
@@ -113,8 +114,8 @@ pub trait Teacher: Debug + Send + Sync {
 
 /// What one learner is taught with, and the gradient of how that went.
 pub trait Course {
-    /// The batch of step `step` (from 0).
-    fn batch(&self, step: usize) -> Result<Batch>;
+    /// The batch of step `step` (from 0). What fits into `room` is kept for [`Self::learn`].
+    fn batch(&mut self, step: usize, room: &mut Room) -> Result<Batch>;
 
     /// Takes in the adjoints of a step's images and, where they are learned, targets. Called
     /// once for each step, the last step first.

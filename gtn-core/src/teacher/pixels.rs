@@ -2,6 +2,7 @@
 
 use super::{Course, LABELS, Pool, Teacher};
 use crate::Result;
+use crate::activations::Room;
 use crate::data::{Batch, Batches, ImageShape, one_hot};
 use crate::network::{Init, Layout, Params};
 use crate::seed::Seed;
@@ -58,7 +59,7 @@ impl Distilled<'_> {
 }
 
 impl Course for Distilled<'_> {
-    fn batch(&self, step: usize) -> Result<Batch> {
+    fn batch(&mut self, step: usize, _room: &mut Room) -> Result<Batch> {
         let images = self.rows(IMAGES, step)?;
         let pool = self.teacher.pool;
         let targets = if self.teacher.learned_labels {

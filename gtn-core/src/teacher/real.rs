@@ -2,6 +2,7 @@
 
 use super::{Course, Pool, Teacher};
 use crate::Result;
+use crate::activations::Room;
 use crate::data::{Batch, Batches};
 use crate::network::{Layout, Params};
 use crate::seed::Seed;
@@ -44,7 +45,7 @@ struct Reading<'a> {
 }
 
 impl Course for Reading<'_> {
-    fn batch(&self, step: usize) -> Result<Batch> {
+    fn batch(&mut self, step: usize, _room: &mut Room) -> Result<Batch> {
         self.real.batch(self.first + step as u64, self.batch)
     }
 

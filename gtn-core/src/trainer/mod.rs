@@ -5,10 +5,11 @@ mod checkpoint;
 
 pub use checkpoint::write_beside;
 
+use crate::activations::{Activations, Room};
 use crate::data::{Batch, Batches, ImageShape};
 use crate::inner::{InnerOptimizer, Rates};
 use crate::learner::{LearnerFamily, LearnerSpec};
-use crate::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use crate::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use crate::network::{Init, Layout, Network, Params};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
@@ -247,12 +248,10 @@ impl<L: LearnerFamily> Trainer<L> {
 
     /// What a fresh learner is taught with, as `draw` decides where something is drawn at random.
     pub fn teaching_set(&self, draw: Seed, real: &dyn Batches) -> Result<TeachingSet> {
-        let course = self.teacher.open(&self.learned, draw, real)?;
-        let steps = self
-            .rates()?
-            .into_iter()
-            .enumerate()
-            .map(|(step, rates)| Ok(TeachingStep { batch: course.batch(step)?, rates }));
+        let mut course = self.teacher.open(&self.learned, draw, real)?;
+        let steps = self.rates()?.into_iter().enumerate().map(|(step, rates)| {
+            Ok(TeachingStep { batch: course.batch(step, &mut Room::none())?, rates })
+        });
         Ok(TeachingSet {
             steps: steps.collect::<Result<_>>()?,
             optimizer: self.recipe.inner.optimizer,
@@ -296,8 +295,8 @@ impl Syllabus for Teaching<'_> {
         self.rates.len()
     }
 
-    fn lesson(&mut self, step: usize) -> Result<(Batch, Rates)> {
-        Ok((self.course.batch(step)?, self.rates[step]))
+    fn lesson(&mut self, step: usize, room: &mut Room) -> Result<(Batch, Rates)> {
+        Ok((self.course.batch(step, room)?, self.rates[step]))
     }
 
     fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> Result<()> {

@@ -5,10 +5,11 @@ use super::place::Place;
 use super::worker::PEAK;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use gtn_core::activations::{Activations, Room};
 use gtn_core::data::Batch;
 use gtn_core::evaluate::teach;
 use gtn_core::inner::{InnerOptimizer, Rates};
-use gtn_core::meta::{Activations, Exam, LessonAdjoint, Syllabus, meta_gradient};
+use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::Network;
 use gtn_core::trainer::{TeachingSet, TeachingStep};
 use std::collections::{BTreeMap, HashMap};
@@ -147,7 +148,7 @@ impl Syllabus for Teaching<'_> {
         self.lessons.len()
     }
 
-    fn lesson(&mut self, step: usize) -> gtn_core::Result<(Batch, Rates)> {
+    fn lesson(&mut self, step: usize, _room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         Ok(self.lessons[step].clone())
     }
 

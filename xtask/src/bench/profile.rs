@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use gtn_cli::batches::{Shuffled, image_shape};
 use gtn_cli::config::{Config, Layer, Override, RunConfig};
-use gtn_core::meta::Activations;
+use gtn_core::activations::Activations;
 use gtn_core::trainer::Trainer;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
