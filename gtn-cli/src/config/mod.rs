@@ -72,7 +72,7 @@ pub struct Schedule {
     /// last iteration always having one; a tenth of the run if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate_every: Option<usize>,
-    /// MiB of activations that are kept from the learner's training for the way back; what does not
+    /// MiB of activations, the learner's and the generator's, that are kept for the way back; what does not
     /// fit is computed again. 0: all of it.
     pub keep_activations: usize,
 }

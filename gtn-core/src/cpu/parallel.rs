@@ -59,7 +59,7 @@ pub(crate) fn filled_by_blocks<T: Copy + Default + Send>(
 ) -> Vec<T> {
     let ((rows, columns), (height, width)) = (size, block);
     let mut memory: Vec<T> = Vec::with_capacity(rows * columns);
-    let matrix = Shared(memory.as_mut_ptr());
+    let matrix = Parts::new(memory.as_mut_ptr(), rows * columns, columns);
     let (down, across) = (rows.div_ceil(height), columns.div_ceil(width));
     for_each(down * across, &|task| {
         let (i, j) = (task / across * height, task % across * width);
@@ -67,26 +67,14 @@ pub(crate) fn filled_by_blocks<T: Copy + Default + Send>(
         let mut block = vec![T::default(); height * width];
         fill(i..i + height, j..j + width, &mut block);
         for (row, from) in block.chunks_exact(width).enumerate() {
-            let to = matrix.at((i + row) * columns + j);
-            // SAFETY: the row of the block lies in the matrix, and no other block has it.
-            unsafe { to.copy_from_nonoverlapping(from.as_ptr(), width) };
+            let (to, _) = matrix.place(i + row);
+            // SAFETY: the row of the block lies in the matrix's, and no other block has it.
+            unsafe { to.wrapping_add(j).copy_from_nonoverlapping(from.as_ptr(), width) };
         }
     });
     // SAFETY: the blocks cover the matrix, and each was written.
     unsafe { memory.set_len(rows * columns) };
     memory
-}
-
-/// Memory that tasks write to at the same time, each to elements of its own.
-struct Shared<T>(*mut T);
-
-// SAFETY: it only says where elements are.
-unsafe impl<T: Send> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn at(&self, element: usize) -> *mut T {
-        self.0.wrapping_add(element)
-    }
 }
 
 /// Fills a part of each of two vectors.
@@ -252,9 +240,7 @@ mod tests {
             update(&mut again, size, &|i, part| part.fill(i as u8));
             prop_assert_eq!(again, expected);
         }
-    }
 
-    proptest! {
         #[test]
         fn blocks_cover_a_matrix(
             rows in 0usize..20, columns in 0usize..20, height in 1usize..9, width in 1usize..9,

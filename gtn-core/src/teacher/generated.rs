@@ -120,10 +120,6 @@ impl Generation<'_> {
         }
     }
 
-    fn trace(&self, step: usize) -> Result<GeneratorTrace> {
-        self.teacher.generator.trace(&self.params, &self.noise(step)?, &self.targets(step)?)
-    }
-
     /// Puts rows that were gathered step by step back where they came from.
     fn restore(&self, mut steps: Vec<Tensor>) -> Result<Tensor> {
         steps.reverse();
@@ -139,24 +135,25 @@ impl Generation<'_> {
 
 impl Course for Generation<'_> {
     fn batch(&mut self, step: usize, room: &mut Room) -> Result<Batch> {
-        let targets = self.targets(step)?;
-        if !room.is_left() {
-            let noise = self.noise(step)?;
-            let images = self.teacher.generator.generate(&self.params, &noise, &targets)?;
-            return Ok(Batch { images, targets });
-        }
-        let trace = self.trace(step)?;
-        let images = trace.images().clone();
-        self.kept[step] = room.take(trace.bytes()).then_some(trace);
+        let (noise, targets) = (self.noise(step)?, self.targets(step)?);
+        let generator = &self.teacher.generator;
+        let images = if room.is_left() {
+            let trace = generator.trace(&self.params, &noise, &targets)?;
+            let images = trace.images().clone();
+            self.kept[step] = room.take(trace.bytes()).then_some(trace);
+            images
+        } else {
+            generator.generate(&self.params, &noise, &targets)?
+        };
         Ok(Batch { images, targets })
     }
 
     fn learn(&mut self, step: usize, images: Tensor, targets: Option<Tensor>) -> Result<()> {
+        let generator = &self.teacher.generator;
         let trace = match self.kept[step].take() {
             Some(trace) => trace,
-            None => self.trace(step)?,
+            None => generator.trace(&self.params, &self.noise(step)?, &self.targets(step)?)?,
         };
-        let generator = &self.teacher.generator;
         let share = generator.backward(&self.params, &trace, &images, Some(&self.gradient))?;
         self.gradient = share.params;
         if self.teacher.curriculum != Curriculum::None {
