@@ -8,7 +8,7 @@ use crate::layout::channels_last;
 use candle_core::Tensor;
 
 /// Columns and rows that a block works on at a time, as in `shared.cuh`.
-const TILE: usize = 32;
+pub(crate) const TILE: usize = 32;
 const LINES: usize = 8;
 
 /// Parts at most: a few for each multiprocessor of a large device.

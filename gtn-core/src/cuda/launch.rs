@@ -18,6 +18,9 @@ const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 /// Threads of a block, as in `kernels.cu`.
 const BLOCK: usize = 256;
 
+/// Channels that a thread works on at most, as in `shared.cuh`.
+const LANES: usize = 4;
+
 /// Vectors that [`Segments`] names at most, as in `tensors.cu`.
 pub(super) const SEGMENTS: usize = 64;
 
@@ -69,6 +72,22 @@ impl Launch {
     /// of `n` elements. `n` is its first argument.
     pub(crate) fn each(name: &'static str, like: &Tensor, n: usize) -> Result<Self> {
         Self::blocks(name, like, n.div_ceil(BLOCK), n)
+    }
+
+    /// As [`Launch::each`], for the elements of feature maps of so many channels, of which a thread works on several
+    /// at once where memory allows it: how many is the second argument.
+    pub(crate) fn channels<'a>(
+        name: &'static str,
+        maps: impl IntoIterator<Item = &'a Tensor, IntoIter: Clone>,
+        n: usize,
+        channels: usize,
+    ) -> Result<Self> {
+        let mut maps = maps.into_iter();
+        let aligned = |map: &Tensor| map.layout().start_offset().is_multiple_of(LANES);
+        let wide = channels.is_multiple_of(LANES) && maps.clone().all(aligned);
+        let lanes = if wide { LANES } else { 1 };
+        let like = maps.next().expect("a kernel works on something");
+        Self::blocks(name, like, n.div_ceil(BLOCK * lanes), n)?.int(lanes)
     }
 
     /// As [`Launch::each`], with so many blocks, whatever the first argument `n`.

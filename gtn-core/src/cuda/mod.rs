@@ -11,7 +11,7 @@ mod open;
 mod tensors;
 
 pub(crate) use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
-pub(crate) use columns::{Sums, channel_sums};
+pub(crate) use columns::{Sums, TILE, channel_sums};
 pub(crate) use gemm::{Factor, exact_products, product, products};
 pub(crate) use launch::{Launch, address_of, elementwise, int};
 pub(crate) use open::open;

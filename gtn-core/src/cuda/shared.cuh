@@ -73,13 +73,38 @@ template <typename F> __device__ void total_columns(int columns, int parts, cons
     done(at.column, sum);
 }
 
+// So many channels of a pixel, read and written at once.
+template <int W, typename T = Real> struct alignas(W * sizeof(T)) Lanes {
+    T of[W];
+    static __device__ const Lanes &at(const T *from) { return *reinterpret_cast<const Lanes *>(from); }
+    __device__ void to(T *where) const { *reinterpret_cast<Lanes *>(where) = *this; }
+};
+
+// A number of lanes as a type.
+template <int N> struct Width {
+    static constexpr int W = N;
+};
+
+// Calls `f` with the width that the host chose: 4, or 1 where channels or memory do not allow that.
+template <typename F> __device__ inline void by_lanes(int lanes, F f) { lanes == 4 ? f(Width<4>()) : f(Width<1>()); }
+
+// `a / b`, neither negative. Numbers of channels and strides are mostly powers of two, which spares the division.
+__device__ inline int quotient(int a, int b) { return (b & (b - 1)) == 0 ? a >> (31 - __clz(b)) : a / b; }
+
+// Leaves the quotient in `a`; returns the remainder.
+__device__ inline int divided(int &a, int b) {
+    const int all = a;
+    a = quotient(a, b);
+    return all - a * b;
+}
+
 // A pixel of a feature map and a channel, from the number of an element.
 struct Place {
     int image, y, x, channel;
     __device__ Place(int i, int height, int width, int channels) {
-        channel = i % channels, i /= channels;
-        x = i % width, i /= width;
-        y = i % height, image = i / height;
+        channel = divided(i, channels);
+        x = divided(i, width);
+        y = divided(i, height), image = i;
     }
 };
 
@@ -99,22 +124,21 @@ struct Axis {
     // The first place of an output's window that is inside the image, and the one past the last.
     __device__ int first(int output) const { return max(0, -pixel(output, 0)); }
     __device__ int last(int output, int size) const { return min(kernel, size - pixel(output, 0)); }
-    // The output that sees a pixel at a place of its window; below 0: none does.
-    __device__ int output(int pixel, int place, int outputs) const {
-        const int from = pixel + before - place;
-        return from >= 0 && from % stride == 0 && from / stride < outputs ? from / stride : -1;
+    // The first output that sees a pixel, and the last.
+    __device__ int oldest(int pixel) const {
+        const int from = pixel + before - kernel + 1;
+        return from > 0 ? quotient(from + stride - 1, stride) : 0;
     }
+    __device__ int newest(int pixel, int outputs) const { return min(quotient(pixel + before, stride), outputs - 1); }
+    // At which place of its window an output sees a pixel.
+    __device__ int place(int pixel, int output) const { return pixel + before - output * stride; }
 };
 
 // Calls `f(y, x, row, column)` for every output `(y, x)` whose window sees a pixel at its place
 // `(row, column)`, in the order of places.
 template <typename F>
 __device__ void outputs_that_see(const Place &pixel, Axis down, Axis across, int out_h, int out_w, F f) {
-    for (int row = 0; row < down.kernel; row++) {
-        const int y = down.output(pixel.y, row, out_h);
-        for (int column = 0; y >= 0 && column < across.kernel; column++) {
-            const int x = across.output(pixel.x, column, out_w);
-            if (x >= 0) f(y, x, row, column);
-        }
-    }
+    const int top = down.oldest(pixel.y), left = across.oldest(pixel.x), right = across.newest(pixel.x, out_w);
+    for (int y = down.newest(pixel.y, out_h); y >= top; y--)
+        for (int x = right; x >= left; x--) f(y, x, down.place(pixel.y, y), across.place(pixel.x, x));
 }

@@ -22,12 +22,21 @@ KERNEL(add_channels)(int n, const Real *x, const Real *v, Real *y, int channels,
     if (i < n) y[i] = at(x, i) + factor * v[i % channels];
 }
 
-// Transposes the matrices (rows, columns) that `x` is a row of.
-KERNEL(transpose)(int n, const Real *x, Real *y, int rows, int columns) {
-    const int i = thread();
-    if (i >= n) return;
-    const int matrix = i / (rows * columns), row = i % rows, column = i / rows % columns;
-    y[i] = x[(matrix * rows + row) * columns + column];
+// Transposes the matrices (rows, columns) that `x` is a row of. A block turns a square of one of them, so that both
+// reading and writing go along rows.
+KERNEL(transpose)(int, const Real *x, Real *y, int rows, int columns) {
+    __shared__ Real square[TILE][TILE + 1];
+    const int across = (columns + TILE - 1) / TILE, down = (rows + TILE - 1) / TILE;
+    const size_t matrix = size_t(blockIdx.x / (across * down)) * rows * columns;
+    const int top = blockIdx.x / across % down * TILE, left = blockIdx.x % across * TILE;
+    const int line = threadIdx.x / TILE, lane = threadIdx.x % TILE;
+    for (int row = line; row < TILE; row += LINES)
+        if (top + row < rows && left + lane < columns)
+            square[row][lane] = x[matrix + (top + row) * columns + left + lane];
+    __syncthreads();
+    for (int column = line; column < TILE; column += LINES)
+        if (left + column < columns && top + lane < rows)
+            y[matrix + (left + column) * rows + top + lane] = square[lane][column];
 }
 
 // A matrix's columns from `first` on, as many as `y` has, become columns of `y` from `to` on; those

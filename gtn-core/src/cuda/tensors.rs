@@ -1,5 +1,6 @@
 //! The device's part of [`crate::tensors`] and [`crate::layout`].
 
+use super::columns::TILE;
 use super::launch::SEGMENTS;
 use super::{Launch, elementwise, empty, empty_of};
 use crate::Result;
@@ -75,7 +76,13 @@ pub(crate) fn transposed(
     shape: &[usize],
 ) -> Result<Tensor> {
     let y = empty(x, shape)?;
-    Launch::each("transpose", x, x.elem_count())?.tensors([x, &y])?.ints([rows, columns])?.run()?;
+    let n = x.elem_count();
+    let squares = rows.div_ceil(TILE) * columns.div_ceil(TILE);
+    let matrices = if n == 0 { 0 } else { n / (rows * columns) };
+    Launch::blocks("transpose", x, matrices * squares, n)?
+        .tensors([x, &y])?
+        .ints([rows, columns])?
+        .run()?;
     Ok(y)
 }
 

@@ -22,9 +22,12 @@ KERNEL(sgd_step)(int n, const Real *p, const Real *v, const Real *g, Real *p_out
 }
 
 // Sums to `partial (blocks, 2)`: what the adjoints of the learning rate and of the momentum are made of.
-KERNEL(sgd_adjoint)(int n, const Real *v_bar, const Real *p_bar, const Real *before, const Real *after,
-                    Real *gradient, Real *v_before, double *partial, int blocks, Real a, Real m) {
+KERNEL(sgd_adjoint)(int n, const Real *__restrict__ v_bar, const Real *__restrict__ p_bar,
+                    const Real *__restrict__ before, const Real *__restrict__ after, Real *__restrict__ gradient,
+                    Real *__restrict__ v_before, double *partial, int blocks, Real a, Real m) {
     double by_lr = 0, by_momentum = 0;
+    // Nothing written is read, so that several elements can be on their way.
+#pragma unroll 4
     for (int i = thread(); i < n; i += blocks * BLOCK) {
         const Real v = v_bar[i] - a * p_bar[i];
         gradient[i] = v;

@@ -23,6 +23,21 @@ pub(super) fn feature_map<const N: usize, const M: usize>(
     channels_first(out)
 }
 
+/// As [`feature_map`], by a kernel of which a thread works on several channels at once where it can.
+pub(super) fn feature_map_by_lanes<const M: usize>(
+    name: &'static str,
+    map: &Tensor,
+    dims: &[usize],
+    sizes: [usize; M],
+) -> Result<Tensor> {
+    let out = empty_map(map, dims)?;
+    Launch::channels(name, [map], out.elem_count(), dims[1])?
+        .tensors([map, &out])?
+        .ints(sizes)?
+        .run()?;
+    channels_first(out)
+}
+
 /// Memory for a feature map (or matrix) of shape `dims`, its channels last.
 pub(super) fn empty_map(like: &Tensor, dims: &[usize]) -> Result<Tensor> {
     match *dims {

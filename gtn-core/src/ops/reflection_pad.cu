@@ -4,12 +4,16 @@ __device__ inline int reflected(int i, int padding, int size) {
     return i < size ? i : 2 * (size - 1) - i;
 }
 
-KERNEL(reflection_pad)(int n, const Real *x, Real *y, int height, int width, int channels, int padding) {
-    const int i = thread();
-    if (i >= n) return;
-    const Place out(i, height + 2 * padding, width + 2 * padding, channels);
-    const Map map = {height, width, channels};
-    y[i] = x[map.at(out.image, reflected(out.y, padding, height), reflected(out.x, padding, width), out.channel)];
+KERNEL(reflection_pad)(int n, int lanes, const Real *x, Real *y, int height, int width, int channels, int padding) {
+    by_lanes(lanes, [=](auto width_of) {
+        constexpr int W = decltype(width_of)::W;
+        const int i = thread() * W;
+        if (i >= n) return;
+        const Place out(i, height + 2 * padding, width + 2 * padding, channels);
+        const Map map = {height, width, channels};
+        const int row = reflected(out.y, padding, height), column = reflected(out.x, padding, width);
+        Lanes<W>::at(x + map.at(out.image, row, column, out.channel)).to(y + i);
+    });
 }
 
 // The padded pixels that show pixel `i`: itself, its reflection at the start, and that at the end.
@@ -20,18 +24,24 @@ __device__ inline int shows(int which, int i, int padding, int size) {
     return beyond >= size && beyond < size + padding ? beyond + padding : -1;
 }
 
-KERNEL(reflection_pad_adjoint)(int n, const Real *gy, Real *gx, int height, int width, int channels, int padding) {
-    const int i = thread();
-    if (i >= n) return;
-    const Place pixel(i, height, width, channels);
-    const Map map = {height + 2 * padding, width + 2 * padding, channels};
-    Real sum = 0;
-    for (int down = 0; down < 3; down++) {
-        const int y = shows(down, pixel.y, padding, height);
-        for (int across = 0; y >= 0 && across < 3; across++) {
-            const int x = shows(across, pixel.x, padding, width);
-            if (x >= 0) sum += gy[map.at(pixel.image, y, x, pixel.channel)];
+KERNEL(reflection_pad_adjoint)(int n, int lanes, const Real *gy, Real *gx, int height, int width, int channels,
+                               int padding) {
+    by_lanes(lanes, [=](auto width_of) {
+        constexpr int W = decltype(width_of)::W;
+        const int i = thread() * W;
+        if (i >= n) return;
+        const Place pixel(i, height, width, channels);
+        const Map map = {height + 2 * padding, width + 2 * padding, channels};
+        Lanes<W> sum = {};
+        for (int down = 0; down < 3; down++) {
+            const int y = shows(down, pixel.y, padding, height);
+            for (int across = 0; y >= 0 && across < 3; across++) {
+                const int x = shows(across, pixel.x, padding, width);
+                if (x < 0) continue;
+                const Lanes<W> g = Lanes<W>::at(gy + map.at(pixel.image, y, x, pixel.channel));
+                for (int k = 0; k < W; k++) sum.of[k] += g.of[k];
+            }
         }
-    }
-    gx[i] = sum;
+        sum.to(gx + i);
+    });
 }

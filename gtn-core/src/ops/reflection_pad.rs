@@ -79,8 +79,8 @@ fn pad<T: Float>(op: &ReflectionPad, x: &Tensor) -> Result<Tensor> {
     let shape = op.shape(&[x.dims()])?;
     let (out_h, out_w) = (shape[2], shape[3]);
     let x = channels_last(x)?;
-    on_cuda!(x => super::cuda::feature_map(
-        "reflection_pad", [Some(&x)], &shape, [height, width, shape[1], op.padding],
+    on_cuda!(x => super::cuda::feature_map_by_lanes(
+        "reflection_pad", &x, &shape, [height, width, shape[1], op.padding],
     ));
     let x = view::<T>(&x)?;
     rows_of::<T>(&shape, &x, move |pixel| {
@@ -95,8 +95,8 @@ fn fold<T: Float>(op: &ReflectionPad, gy: &Tensor, dims: &[usize]) -> Result<Ten
     let [_, channels, height, width] = nchw("reflection_pad", dims)?;
     let (out_h, out_w) = (height + 2 * op.padding, width + 2 * op.padding);
     let gy = channels_last(gy)?;
-    on_cuda!(gy => super::cuda::feature_map(
-        "reflection_pad_adjoint", [Some(&gy)], dims, [height, width, channels, op.padding],
+    on_cuda!(gy => super::cuda::feature_map_by_lanes(
+        "reflection_pad_adjoint", &gy, dims, [height, width, channels, op.padding],
     ));
     let gy = view::<T>(&gy)?;
     let gy = &*gy;

@@ -63,9 +63,9 @@ impl Op for Upsample {
 fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
     let [batch, channels, height, width] = nchw("upsample", x.dims())?;
     let x = channels_last(x)?;
-    on_cuda!(x => super::cuda::feature_map(
+    on_cuda!(x => super::cuda::feature_map_by_lanes(
         "upsample",
-        [Some(&x)],
+        &x,
         &[batch, channels, height * factor, width * factor],
         [height, width, channels, factor],
     ));
@@ -80,8 +80,8 @@ fn repeat<T: Float>(x: &Tensor, factor: usize) -> Result<Tensor> {
 fn gather<T: Float>(gy: &Tensor, factor: usize, dims: &[usize]) -> Result<Tensor> {
     let [_, channels, _, width] = nchw("upsample", dims)?;
     let gy = channels_last(gy)?;
-    on_cuda!(gy => super::cuda::feature_map(
-        "upsample_adjoint", [Some(&gy)], dims, [dims[2], width, channels, factor],
+    on_cuda!(gy => super::cuda::feature_map_by_lanes(
+        "upsample_adjoint", &gy, dims, [dims[2], width, channels, factor],
     ));
     let gy = view::<T>(&gy)?;
     let gy = &*gy;

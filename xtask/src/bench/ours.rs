@@ -81,7 +81,7 @@ fn meta(network: &Network, inputs: &Inputs, every: bool) -> Result<Iteration> {
         &inputs.first,
         &mut teaching,
         &mut exam,
-        Activations::default(),
+        activations(device),
     )?;
     device.synchronize()?;
     let ms = milliseconds(start.elapsed(), inputs.lessons.len());
@@ -97,6 +97,14 @@ fn meta(network: &Network, inputs: &Inputs, every: bool) -> Result<Iteration> {
         ("grad/momentum", each(|rates| rates.momentum)?),
     ];
     Ok((ms, results.map(|(name, value)| (name.to_string(), value)).into()))
+}
+
+/// Budgets as in the presets `mnist-cpu` and `mnist-paper`.
+fn activations(device: &Device) -> Activations {
+    match device {
+        Device::Cpu => Activations::default(),
+        _ => Activations::KeepWithin { bytes: 6 << 30 },
+    }
 }
 
 fn plain(network: &Network, inputs: &Inputs) -> Result<Iteration> {

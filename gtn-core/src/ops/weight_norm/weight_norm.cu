@@ -26,16 +26,20 @@ struct Row {
 };
 
 // A weight's place in its row, from that of its direction.
-__device__ inline int weight(const Parameter &p, int j) { return j % p.taps * p.inputs + j / p.taps; }
+__device__ inline int weight(const Parameter &p, int j) {
+    return p.taps == 1 ? j : j % p.taps * p.inputs + j / p.taps;
+}
 
 KERNEL(weight_norm)(int, Parameters all, const Real *params, Real *weights) {
     const Row row(all);
     const Parameter &p = all.of[row.parameter];
     const Real *v = params + row.v;
     Real sums[1] = {0};
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) sums[0] += v[j] * v[j];
     add_up(sums);
     const Real a = params[p.g + row.number] / sqrt(sums[0]);
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) weights[row.w + weight(p, j)] = a * v[j];
 }
 
@@ -44,6 +48,7 @@ KERNEL(weight_norm_tangent)(int, Parameters all, const Real *params, const Real 
     const Parameter &p = all.of[row.parameter];
     const Real *v = params + row.v, *dv = direction + row.v;
     Real sums[2] = {0, 0};
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) {
         sums[0] += v[j] * v[j];
         sums[1] += v[j] * dv[j];
@@ -52,12 +57,14 @@ KERNEL(weight_norm_tangent)(int, Parameters all, const Real *params, const Real 
     const int g = p.g + row.number;
     const Real n = sqrt(sums[0]), dn = sums[1] / n;
     const Real a = params[g] / n, da = direction[g] / n - params[g] * dn / sums[0];
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) weights[row.w + weight(p, j)] = da * v[j] + a * dv[j];
 }
 
 // The gradient by a parameter that is no normalized weight is its adjoint, of which `w` holds a row.
 __device__ inline void copy_row(const Parameter &p, const Row &row, const Real *w, const Real *onto, Real *gradient) {
     const int first = row.number * p.row;
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK)
         gradient[row.v + j] = at(onto, row.v + j) + at(w, first + weight(p, j));
 }
@@ -69,6 +76,7 @@ KERNEL(weight_norm_adjoint)(int, Parameters all, const Real *params, const Real 
     const Real *v = params + row.v;
     const int first = row.number * p.row;
     Real sums[2] = {0, 0};
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) {
         sums[0] += v[j] * v[j];
         sums[1] += at(p.gw, first + weight(p, j)) * v[j];
@@ -77,6 +85,7 @@ KERNEL(weight_norm_adjoint)(int, Parameters all, const Real *params, const Real 
     const int g = p.g + row.number;
     const Real n = sqrt(sums[0]), a = params[g] / n, c = sums[1] / sums[0];
     if (threadIdx.x == 0) gradient[g] = at(onto, g) + sums[1] / n;
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK)
         gradient[row.v + j] = at(onto, row.v + j) + a * (at(p.gw, first + weight(p, j)) - c * v[j]);
 }
@@ -89,6 +98,7 @@ KERNEL(weight_norm_adjoint_tangent)(int, Parameters all, const Real *params, con
     const Real *v = params + row.v, *dv = direction + row.v;
     const int first = row.number * p.row;
     Real sums[4] = {0, 0, 0, 0};
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) {
         const int k = first + weight(p, j);
         sums[0] += v[j] * v[j];
@@ -103,6 +113,7 @@ KERNEL(weight_norm_adjoint_tangent)(int, Parameters all, const Real *params, con
     if (threadIdx.x == 0) gradient[g] = at(onto, g) + ds / n - s * dn / n2;
     const Real a = length / n, da = dlength / n - length * dn / n2;
     const Real c = s / n2, dc = ds / n2 - Real(2) * s * dn / (n2 * n);
+#pragma unroll 4
     for (int j = threadIdx.x; j < p.row; j += BLOCK) {
         const int k = first + weight(p, j);
         gradient[row.v + j] = at(onto, row.v + j) + da * (at(p.gw, k) - c * v[j]) +

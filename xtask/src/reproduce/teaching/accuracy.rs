@@ -47,9 +47,13 @@ pub(crate) fn report(
     results: &Results,
 ) -> Result<Report> {
     let settings = Settings::read(settings)?;
-    let mut found = Vec::new();
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for &row in rows {
         let seeds = &settings.run(&row)?.seeds;
+        if seeds.is_empty() {
+            left_out.push(row.label);
+            continue;
+        }
         let parts = seeds.iter().map(|&seed| Ok((seed, results.get(&part(&row, seed))?)));
         found.push(Found { row, parts: parts.collect::<Result<_>>()? });
     }
@@ -61,9 +65,13 @@ pub(crate) fn report(
         let label = format!("{}, seed {seed}", found.row.label);
         first.diverged.is_none().then(|| (part(&found.row, *seed), label))
     });
+    let mut remarks = remarks(&found);
+    if !left_out.is_empty() {
+        remarks.insert(1, format!("Not measured in this profile: {}.", left_out.join("; ")));
+    }
     Ok(Report {
         summary: table(&found, steps),
-        remarks: remarks(&found),
+        remarks,
         plots: vec![plot(title, &found, steps)],
         csv: vec![("accuracy.csv", csv(&found, steps))],
         sheets: sheets.collect(),
@@ -222,5 +230,13 @@ seeds = [1, 2]
         let (file, csv) = &report.csv[0];
         assert_eq!((*file, csv.lines().count()), ("accuracy.csv", 1 + 3 * 6));
         assert!(csv.contains("\ngtn,1,2,4,1\n"), "{csv}");
+    }
+
+    #[test]
+    fn a_row_without_seeds_is_said_to_be_left_out() {
+        let settings = SETTINGS.replace("[1, 2]", "[]");
+        let report = report("Accuracy", &ROWS, &settings, &results()).unwrap();
+        assert_eq!(report.summary.markdown().lines().count(), 3);
+        assert_eq!(report.remarks[1], "Not measured in this profile: GTN.");
     }
 }

@@ -58,7 +58,7 @@ pub(super) struct Settings {
 /// What is particular to a row.
 #[derive(Debug, Deserialize)]
 pub(super) struct Run {
-    /// A part for each.
+    /// A part for each; none where a profile leaves the row out.
     pub(super) seeds: Vec<u64>,
     /// Laid over the configuration that all runs share.
     #[serde(default)]
@@ -92,7 +92,6 @@ pub(crate) fn parts(rows: &[Row], settings: &str, data: &str) -> Result<Vec<Box<
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     for row in rows {
         let run = settings.run(row)?;
-        ensure!(!run.seeds.is_empty(), "runs.{}.seeds is empty", row.id);
         for &seed in &run.seeds {
             let config = run_config(&settings.config, &run.set, seed, data)?;
             let (id, learners) = (part(row, seed), settings.learners);
@@ -105,6 +104,7 @@ pub(crate) fn parts(rows: &[Row], settings: &str, data: &str) -> Result<Vec<Box<
             });
         }
     }
+    ensure!(!parts.is_empty(), "no row has a seed");
     Ok(parts)
 }
 

@@ -5,7 +5,7 @@
 
 use super::{SIDE, STEP};
 use crate::Result;
-use crate::cuda::{Factor, Launch, empty, exact_products, products};
+use crate::cuda::{Factor, Launch, TILE, empty, exact_products, products};
 use crate::layout::{channels_first, channels_last};
 use crate::ops::Forward;
 use crate::ops::conv2d::geometry::Geometry;
@@ -172,7 +172,7 @@ pub(in crate::ops::conv2d) fn weight_gradient(
     let size = [g.out_channels, g.channels, rows / parts];
     products(batch, size, &[(Factor::columns(&gy), Factor::rows(&x))], &lifted)?;
     let w = empty(&lifted, &[g.out_channels, 3, 3, g.channels])?;
-    Launch::each("winograd_lower_kernel", &w, n)?
+    Launch::blocks("winograd_lower_kernel", &w, n.div_ceil(TILE), n)?
         .tensors([&lifted, &w])?
         .ints([g.channels, parts])?
         .run()?;

@@ -149,16 +149,22 @@ KERNEL(winograd_lift_kernel)(int n, const Real *w, const Real *second, Real *lif
         [=](int row, int column, Real v) { lifted[size_t(row * 6 + column) * n + to] = v; });
 }
 
-// Of each place, the sum of `parts`.
+// Of each place, the sum of `parts`. A block works on a few weights, as column sums do on columns: each of its lines
+// transforms some of the parts, which are added up afterwards.
 KERNEL(winograd_lower_kernel)(int n, const Real *lifted, Real *w, int inputs, int parts) {
-    const int i = thread();
-    if (i >= n) return;
-    Real *to = w + i / inputs * 9 * inputs + i % inputs;
-    transformed<LowerKernel>(
-        [=](int row, int column) {
-            Real sum = 0;
-            for (int part = 0; part < parts; part++) sum += lifted[size_t((row * 6 + column) * parts + part) * n + i];
-            return sum;
-        },
-        [=](int row, int column, Real v) { to[(row * 3 + column) * inputs] = v; });
+    constexpr int TAPS = 9;
+    __shared__ Real shared[LINES][TAPS][TILE];
+    const int line = threadIdx.x / TILE, column = threadIdx.x % TILE, i = blockIdx.x * TILE + column;
+    Real sums[TAPS] = {};
+    for (int part = line; part < parts && i < n; part += LINES)
+        transformed<LowerKernel>(
+            [=](int row, int column) { return lifted[size_t((row * 6 + column) * parts + part) * n + i]; },
+            [&](int row, int column, Real v) { sums[row * 3 + column] += v; });
+    for (int tap = 0; tap < TAPS; tap++) shared[line][tap][column] = sums[tap];
+    __syncthreads();
+    for (int tap = line; tap < TAPS && i < n; tap += LINES) {
+        Real sum = 0;
+        for (int line = 0; line < LINES; line++) sum += shared[line][tap][column];
+        w[(i / inputs * TAPS + tap) * inputs + i % inputs] = sum;
+    }
 }

@@ -1,6 +1,8 @@
 //! Convolution on a CUDA device: patches become rows of a matrix, and cuBLAS multiplies; where it
 //! applies, Winograd's way.
 
+mod narrow;
+
 use super::geometry::Geometry;
 use super::winograd::cuda as winograd;
 use crate::Result;
@@ -38,7 +40,7 @@ impl Geometry {
             return Ok(x);
         }
         let rows = empty(&x, &[self.pixels(), self.patch()])?;
-        Launch::each("patches", &x, rows.elem_count())?
+        Launch::channels("patches", [&x], rows.elem_count(), self.channels)?
             .tensors([&x, &rows])?
             .ints(self.sizes())?
             .run()?;
@@ -52,7 +54,7 @@ impl Geometry {
             return channels_first(rows.reshape(&shape)?);
         }
         let x = empty(&rows, &shape)?;
-        Launch::each("patches_adjoint", &rows, x.elem_count())?
+        Launch::channels("patches_adjoint", [&rows], x.elem_count(), self.channels)?
             .tensors([&rows, &x])?
             .ints(self.sizes())?
             .run()?;
@@ -73,6 +75,9 @@ pub(super) fn forward_once(g: &Geometry, x: &Tensor, w: &Tensor) -> Result<Forwa
     if winograd::applies(g, x)? {
         return winograd::forward_once(g, x, w);
     }
+    if narrow::applies(g) {
+        return Ok(Forward::plain(narrow::forward(g, &[(x, w)])?));
+    }
     let rows = g.patches(x)?;
     let aux = if g.pointwise() { Vec::new() } else { vec![rows.clone()] };
     Ok(Forward { y: outputs(g, &[(rows, channels_last(w)?)])?, aux })
@@ -82,6 +87,9 @@ pub(super) fn forward_once(g: &Geometry, x: &Tensor, w: &Tensor) -> Result<Forwa
 pub(super) fn forward(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     if winograd::applies(g, terms[0].0)? {
         return winograd::forward(g, terms);
+    }
+    if narrow::applies(g) {
+        return narrow::forward(g, terms);
     }
     outputs(g, &prepared(terms, |x, w| Ok((g.patches(x)?, channels_last(w)?)))?)
 }
@@ -115,6 +123,9 @@ fn input_gradient(g: &Geometry, terms: &[(&Tensor, &Tensor)]) -> Result<Tensor> 
     if winograd::applies(g, terms[0].0)? {
         return winograd::input_gradient(g, terms);
     }
+    if narrow::applies(g) {
+        return narrow::input_gradient(g, terms);
+    }
     let terms = prepared(terms, |gy, w| Ok((channels_last(gy)?, channels_last(w)?)))?;
     let rows = empty(&terms[0].0, &[g.pixels(), g.patch()])?;
     let factors: Vec<_> = terms.iter().map(|(gy, w)| (Factor::rows(gy), Factor::rows(w))).collect();
@@ -131,6 +142,9 @@ fn weight_gradient(
 ) -> Result<Tensor> {
     if winograd::applies(g, terms[0].0)? {
         return winograd::weight_gradient(g, terms, made);
+    }
+    if narrow::applies(g) {
+        return narrow::weight_gradient(g, terms);
     }
     let patches = |x: &Tensor| made.map_or_else(|| g.patches(x), |made| Ok(made.clone()));
     let terms = prepared(terms, |x, gy| Ok((patches(x)?, channels_last(gy)?)))?;
