@@ -32,6 +32,16 @@ pub fn cuda(number: usize, precision: Precision) -> Result<Device> {
     }
 }
 
+/// What a device calls itself, if it is a GPU: `NVIDIA H200`.
+#[must_use]
+pub fn gpu_name(device: &Device) -> Option<String> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(cuda) => cuda.cuda_stream().context().name().ok(),
+        _ => None,
+    }
+}
+
 /// For tests: the first CUDA device, or `None`, with the reason printed.
 ///
 /// `GTN_REQUIRE_CUDA=1` makes a missing device a failure, for machines that should have one.

@@ -15,6 +15,7 @@ mod targets;
 mod teaching;
 
 use anyhow::{Result, ensure};
+use candle_core::Device;
 use gtn_cli::args::Verbosity;
 use gtn_cli::commands::train::Ended;
 use gtn_cli::interrupt::Interrupt;
@@ -72,15 +73,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     gtn_cli::allocator::keep_memory();
     gtn_cli::log_to_stderr(Verbosity { verbose: 0, quiet: false });
-    let lab = Lab {
-        library: Library::new(args.data.as_deref(), args.profile),
-        device: args.profile.device()?,
-        interrupt: Interrupt::listen()?,
-        origin: Origin::here(),
-    };
+    let library = Library::new(args.data.as_deref(), args.profile);
     let out = args.out.clone().unwrap_or_else(|| args.profile.out());
     let targets = if args.targets.is_empty() { &TARGETS[..] } else { &args.targets };
-    let studies = studies(targets, &[args.profile], &out, &lab.library)?;
+    let studies = studies(targets, &[args.profile], &out, &library)?;
     let studies: Vec<_> =
         studies.into_iter().filter(|study| !args.resume || study.has_begun()).collect();
     ensure!(
@@ -89,12 +85,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.profile.name(),
         out.display()
     );
-    // What is missing for the last target is told before the first one runs.
+    // Pages alone ask for no GPU.
+    let mut unfinished = Vec::new();
     for study in &studies {
         if study.records()?.iter().any(Option::is_none) {
-            lab.library.open(study.target.source(study.profile))?;
+            unfinished.push(study);
         }
     }
+    let device = if unfinished.is_empty() { Device::Cpu } else { args.profile.device()? };
+    // What is missing for the last target is told before the first one runs.
+    for study in unfinished {
+        library.open(study.target.source(study.profile))?;
+    }
+    let origin = Origin::here(&device);
+    let lab = Lab { library, device, interrupt: Interrupt::listen()?, origin };
     for study in &studies {
         let ended = study.measure(&lab)?;
         if page::write(study)? {

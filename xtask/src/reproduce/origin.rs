@@ -1,6 +1,7 @@
 //! Where figures come from: the code and the machine that made them.
 
 use crate::root;
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::process::Command;
@@ -10,14 +11,18 @@ use std::process::Command;
 pub(crate) struct Origin {
     /// The commit, and whether something in the checkout differed from it.
     pub(super) commit: String,
-    /// Processor, cores and system.
+    /// Processor, cores and system; and the GPU, where it computes on one.
     pub(super) machine: String,
 }
 
 impl Origin {
-    /// This checkout and this machine.
-    pub(super) fn here() -> Self {
-        Self { commit: commit(), machine: machine() }
+    /// This checkout and this machine, which computes on `device`.
+    pub(super) fn here(device: &Device) -> Self {
+        let gpu = gtn_core::device::gpu_name(device);
+        Self {
+            commit: commit(),
+            machine: gpu.into_iter().chain([machine()]).collect::<Vec<_>>().join(", "),
+        }
     }
 }
 

@@ -252,7 +252,7 @@ mod tests {
             library: Library::new(None, Profile::Smoke),
             device: Device::Cpu,
             interrupt: Interrupt::listen().unwrap(),
-            origin: Origin::here(),
+            origin: Origin::here(&Device::Cpu),
         };
         let study = || Study::new(&Counting, Profile::Smoke, out.path(), &lab.library).unwrap();
         assert!(!study().has_begun());
