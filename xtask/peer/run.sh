@@ -18,6 +18,12 @@ for package in ("nvidia", "torch"):
 print(":".join(dict.fromkeys(found)))
 X
 )
+# Under its name only when it is whole.
+if [ ! -x "$here/xtask" ]; then
+    gzip -dc "$here/xtask.gz" >"$here/xtask.part"
+    chmod +x "$here/xtask.part"
+    mv "$here/xtask.part" "$here/xtask"
+fi
 export PYTHON
 export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 exec "$here/xtask" bench peer --device cuda --packed "$@"

@@ -9,7 +9,7 @@ use std::process::Command;
 /// What starts the comparison there.
 const RUN: &str = include_str!("../../peer/run.sh");
 
-/// Writes `dir`, new or empty: this program, the peers' scripts, and `run.sh`.
+/// Writes `dir`, new or empty: this program, compressed, the peers' scripts, and `run.sh`.
 pub(super) fn pack(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir)
         .with_context(|| format!("the folder {} could not be made", dir.display()))?;
@@ -22,6 +22,9 @@ pub(super) fn pack(dir: &Path) -> Result<()> {
     let built = cuda_build()?;
     // Debugging symbols are most of it.
     succeed(Command::new("strip").arg("-o").arg(&program).arg(built), "a program without symbols")?;
+    // Kernels lie in it as text; run.sh unpacks it.
+    succeed(Command::new("gzip").args(["-9", "--no-name"]).arg(&program), "a small program")?;
+    let packed = dir.join("xtask.gz");
     let scripts = root().join("xtask/peer");
     for script in ["worker", "torch_learners", "torch_eager", "torch_compile", "jax_jit"] {
         let name = format!("{script}.py");
@@ -35,9 +38,9 @@ pub(super) fn pack(dir: &Path) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
     }
-    let megabytes = fs::metadata(&program)?.len() as f64 / 1e6;
+    let megabytes = fs::metadata(&packed)?.len() as f64 / 1e6;
     println!(
-        "{} is ready ({megabytes:.1} MB); on a machine with a GPU and PyTorch, start run.sh in it",
+        "{} is ready ({megabytes:.1} MB, unpacked where it runs); on a machine with a GPU and PyTorch, start run.sh in it",
         dir.display()
     );
     Ok(())
