@@ -74,20 +74,17 @@ impl Launch {
         Self::blocks(name, like, n.div_ceil(BLOCK), n)
     }
 
-    /// As [`Launch::each`], for the elements of feature maps of so many channels, of which a thread works on several
-    /// at once where memory allows it: how many is the second argument.
-    pub(crate) fn channels<'a>(
+    /// As [`Launch::each`], for what is made of a feature map of so many channels, of which a thread works on several
+    /// at once where their number and the map's memory allow it: how many is the second argument.
+    pub(crate) fn channels(
         name: &'static str,
-        maps: impl IntoIterator<Item = &'a Tensor, IntoIter: Clone>,
+        map: &Tensor,
         n: usize,
         channels: usize,
     ) -> Result<Self> {
-        let mut maps = maps.into_iter();
-        let aligned = |map: &Tensor| map.layout().start_offset().is_multiple_of(LANES);
-        let wide = channels.is_multiple_of(LANES) && maps.clone().all(aligned);
-        let lanes = if wide { LANES } else { 1 };
-        let like = maps.next().expect("a kernel works on something");
-        Self::blocks(name, like, n.div_ceil(BLOCK * lanes), n)?.int(lanes)
+        let aligned = map.layout().start_offset().is_multiple_of(LANES);
+        let lanes = if aligned && channels.is_multiple_of(LANES) { LANES } else { 1 };
+        Self::blocks(name, map, n.div_ceil(BLOCK * lanes), n)?.int(lanes)
     }
 
     /// As [`Launch::each`], with so many blocks, whatever the first argument `n`.

@@ -78,6 +78,9 @@ template <int W, typename T = Real> struct alignas(W * sizeof(T)) Lanes {
     T of[W];
     static __device__ const Lanes &at(const T *from) { return *reinterpret_cast<const Lanes *>(from); }
     __device__ void to(T *where) const { *reinterpret_cast<Lanes *>(where) = *this; }
+    __device__ void operator+=(const Lanes &other) {
+        for (int k = 0; k < W; k++) of[k] += other.of[k];
+    }
 };
 
 // A number of lanes as a type.
@@ -85,8 +88,16 @@ template <int N> struct Width {
     static constexpr int W = N;
 };
 
-// Calls `f` with the width that the host chose: 4, or 1 where channels or memory do not allow that.
-template <typename F> __device__ inline void by_lanes(int lanes, F f) { lanes == 4 ? f(Width<4>()) : f(Width<1>()); }
+template <int W, typename F> __device__ inline void group(int n, F f) {
+    const int i = thread() * W;
+    if (i < n) f(Width<W>(), i);
+}
+
+// Calls `f` with the width that the host chose (4, or 1 where channels or memory do not allow that), and with the first
+// of as many elements, of n, as are this thread's.
+template <typename F> __device__ inline void by_lanes(int n, int lanes, F f) {
+    lanes == 4 ? group<4>(n, f) : group<1>(n, f);
+}
 
 // `a / b`, neither negative. Numbers of channels and strides are mostly powers of two, which spares the division.
 __device__ inline int quotient(int a, int b) { return (b & (b - 1)) == 0 ? a >> (31 - __clz(b)) : a / b; }

@@ -78,7 +78,7 @@ pub(crate) fn transposed(
     let y = empty(x, shape)?;
     let n = x.elem_count();
     let squares = rows.div_ceil(TILE) * columns.div_ceil(TILE);
-    let matrices = if n == 0 { 0 } else { n / (rows * columns) };
+    let matrices = n.checked_div(rows * columns).unwrap_or(0);
     Launch::blocks("transpose", x, matrices * squares, n)?
         .tensors([x, &y])?
         .ints([rows, columns])?

@@ -31,7 +31,7 @@ pub(super) fn feature_map_by_lanes<const M: usize>(
     sizes: [usize; M],
 ) -> Result<Tensor> {
     let out = empty_map(map, dims)?;
-    Launch::channels(name, [map], out.elem_count(), dims[1])?
+    Launch::channels(name, map, out.elem_count(), dims[1])?
         .tensors([map, &out])?
         .ints(sizes)?
         .run()?;

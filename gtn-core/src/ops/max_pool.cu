@@ -2,10 +2,8 @@
 // does not-a-number.
 KERNEL(max_pool)(int n, int lanes, const Real *x, Real *y, unsigned char *winner, int height, int width, int channels,
                  int out_h, int out_w, int kernel, int stride, int before) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         const Place out(i, out_h, out_w, channels);
         const Map map = {height, width, channels};
         const Axis axis = {kernel, stride, before};
@@ -29,10 +27,8 @@ KERNEL(max_pool)(int n, int lanes, const Real *x, Real *y, unsigned char *winner
 // Takes the elements that won.
 KERNEL(max_pool_tangent)(int n, int lanes, const Real *x, const unsigned char *winner, Real *y, int height, int width,
                          int channels, int out_h, int out_w, int kernel, int stride, int before) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         const Place out(i, out_h, out_w, channels);
         const Map map = {height, width, channels};
         const Axis axis = {kernel, stride, before};
@@ -49,10 +45,8 @@ KERNEL(max_pool_tangent)(int n, int lanes, const Real *x, const unsigned char *w
 // The transpose: each pixel gathers from the windows that it won.
 KERNEL(max_pool_adjoint)(int n, int lanes, const Real *gy, const unsigned char *winner, Real *gx, int height, int width,
                          int channels, int out_h, int out_w, int kernel, int stride, int before) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         const Place pixel(i, height, width, channels);
         const Map map = {out_h, out_w, channels};
         const Axis axis = {kernel, stride, before};

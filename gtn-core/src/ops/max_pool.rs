@@ -115,7 +115,7 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
         let shape = [batch, out_h, out_w, c];
         let y = crate::cuda::empty(&x, &shape)?;
         let winner = crate::cuda::empty_of(DType::U8, &x, &shape)?;
-        crate::cuda::Launch::channels("max_pool", [&x], y.elem_count(), c)?
+        crate::cuda::Launch::channels("max_pool", &x, y.elem_count(), c)?
             .tensors([&x, &y])?
             .tensor(&winner, DType::U8)?
             .ints(pool.window()?.sizes([batch, c, height, width])?)?
@@ -264,7 +264,7 @@ fn moved(
 ) -> Result<Tensor> {
     let map = channels_last(map)?;
     let out = crate::cuda::empty(&map, shape)?;
-    crate::cuda::Launch::channels(kernel, [&map], out.elem_count(), dims[1])?
+    crate::cuda::Launch::channels(kernel, &map, out.elem_count(), dims[1])?
         .tensors([&map])?
         .tensor(winner, DType::U8)?
         .tensors([&out])?

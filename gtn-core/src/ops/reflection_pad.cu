@@ -5,10 +5,8 @@ __device__ inline int reflected(int i, int padding, int size) {
 }
 
 KERNEL(reflection_pad)(int n, int lanes, const Real *x, Real *y, int height, int width, int channels, int padding) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         const Place out(i, height + 2 * padding, width + 2 * padding, channels);
         const Map map = {height, width, channels};
         const int row = reflected(out.y, padding, height), column = reflected(out.x, padding, width);
@@ -26,10 +24,8 @@ __device__ inline int shows(int which, int i, int padding, int size) {
 
 KERNEL(reflection_pad_adjoint)(int n, int lanes, const Real *gy, Real *gx, int height, int width, int channels,
                                int padding) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         const Place pixel(i, height, width, channels);
         const Map map = {height + 2 * padding, width + 2 * padding, channels};
         Lanes<W> sum = {};
@@ -38,8 +34,7 @@ KERNEL(reflection_pad_adjoint)(int n, int lanes, const Real *gy, Real *gx, int h
             for (int across = 0; y >= 0 && across < 3; across++) {
                 const int x = shows(across, pixel.x, padding, width);
                 if (x < 0) continue;
-                const Lanes<W> g = Lanes<W>::at(gy + map.at(pixel.image, y, x, pixel.channel));
-                for (int k = 0; k < W; k++) sum.of[k] += g.of[k];
+                sum += Lanes<W>::at(gy + map.at(pixel.image, y, x, pixel.channel));
             }
         }
         sum.to(gx + i);

@@ -18,11 +18,11 @@ pub(crate) struct Origin {
 impl Origin {
     /// This checkout and this machine, which computes on `device`.
     pub(super) fn here(device: &Device) -> Self {
-        let gpu = gtn_core::device::gpu_name(device);
-        Self {
-            commit: commit(),
-            machine: gpu.into_iter().chain([machine()]).collect::<Vec<_>>().join(", "),
-        }
+        let machine = match gtn_core::device::gpu_name(device) {
+            Some(gpu) => format!("{gpu}, {}", machine()),
+            None => machine(),
+        };
+        Self { commit: commit(), machine }
     }
 }
 

@@ -1,10 +1,8 @@
 // Patches as rows of a matrix: (pixels, kernel_h, kernel_w, channels).
 KERNEL(patches)(int n, int lanes, const Real *x, Real *rows, int height, int width, int channels, int out_h, int out_w,
                 int kernel_h, int kernel_w, int stride, int pad_h, int pad_w) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         int rest = i;
         const int channel = divided(rest, channels), across = divided(rest, kernel_w), down = divided(rest, kernel_h);
         const Place out(rest, out_h, out_w, 1);
@@ -20,18 +18,15 @@ KERNEL(patches)(int n, int lanes, const Real *x, Real *rows, int height, int wid
 // The transpose: each pixel adds up its places in all patches.
 KERNEL(patches_adjoint)(int n, int lanes, const Real *rows, Real *gx, int height, int width, int channels, int out_h,
                         int out_w, int kernel_h, int kernel_w, int stride, int pad_h, int pad_w) {
-    by_lanes(lanes, [=](auto width_of) {
+    by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
-        const int i = thread() * W;
-        if (i >= n) return;
         const Place pixel(i, height, width, channels);
         const Axis down = {kernel_h, stride, pad_h}, across = {kernel_w, stride, pad_w};
         const Map map = {out_h, out_w, kernel_h * kernel_w * channels};
         Lanes<W> sum = {};
         outputs_that_see(pixel, down, across, out_h, out_w, [&](int y, int x, int ky, int kx) {
             const int place = (ky * kernel_w + kx) * channels + pixel.channel;
-            const Lanes<W> g = Lanes<W>::at(rows + map.at(pixel.image, y, x, place));
-            for (int k = 0; k < W; k++) sum.of[k] += g.of[k];
+            sum += Lanes<W>::at(rows + map.at(pixel.image, y, x, place));
         });
         sum.to(gx + i);
     });

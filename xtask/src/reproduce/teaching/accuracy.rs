@@ -65,13 +65,9 @@ pub(crate) fn report(
         let label = format!("{}, seed {seed}", found.row.label);
         first.diverged.is_none().then(|| (part(&found.row, *seed), label))
     });
-    let mut remarks = remarks(&found);
-    if !left_out.is_empty() {
-        remarks.insert(1, format!("Not measured in this profile: {}.", left_out.join("; ")));
-    }
     Ok(Report {
         summary: table(&found, steps),
-        remarks,
+        remarks: remarks(&found, &left_out),
         plots: vec![plot(title, &found, steps)],
         csv: vec![("accuracy.csv", csv(&found, steps))],
         sheets: sheets.collect(),
@@ -114,16 +110,19 @@ fn table(found: &[Found], steps: &[usize]) -> Table {
     table
 }
 
-fn remarks(found: &[Found]) -> Vec<String> {
+fn remarks(found: &[Found], left_out: &[&str]) -> Vec<String> {
     let mut order: Vec<&Found> = found.iter().collect();
     let last = |found: &Found| found.at(found.parts[0].1.steps.len() - 1).mean;
     order.sort_by(|a, b| last(b).total_cmp(&last(a)));
     let names: Vec<_> = order.iter().map(|found| found.row.label).collect();
-    let mut remarks = vec![
-        format!("From best to worst: {}.", names.join("; ")),
+    let mut remarks = vec![format!("From best to worst: {}.", names.join("; "))];
+    if !left_out.is_empty() {
+        remarks.push(format!("Not measured in this profile: {}.", left_out.join("; ")));
+    }
+    remarks.extend([
         "Mean over fresh learners of all seeds; a seed is a training of the teacher. Judged by the whole test split, which decides nothing.".into(),
         AGAIN.into(),
-    ];
+    ]);
     for Found { row, parts } in found {
         for (seed, learned) in parts {
             if let Some(rates) = learned.tuned {

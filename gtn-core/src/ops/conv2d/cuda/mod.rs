@@ -40,7 +40,7 @@ impl Geometry {
             return Ok(x);
         }
         let rows = empty(&x, &[self.pixels(), self.patch()])?;
-        Launch::channels("patches", [&x], rows.elem_count(), self.channels)?
+        Launch::channels("patches", &x, rows.elem_count(), self.channels)?
             .tensors([&x, &rows])?
             .ints(self.sizes())?
             .run()?;
@@ -54,7 +54,7 @@ impl Geometry {
             return channels_first(rows.reshape(&shape)?);
         }
         let x = empty(&rows, &shape)?;
-        Launch::channels("patches_adjoint", [&rows], x.elem_count(), self.channels)?
+        Launch::channels("patches_adjoint", &rows, x.elem_count(), self.channels)?
             .tensors([&rows, &x])?
             .ints(self.sizes())?
             .run()?;
