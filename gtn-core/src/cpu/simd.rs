@@ -8,21 +8,20 @@ use pulp::{MemMask, Simd, WithSimd};
 /// `GTN_SIMD=avx2` or `GTN_SIMD=scalar` in the environment asks for narrower ones.
 #[inline(always)]
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
-    #[cfg(target_arch = "x86_64")]
-    match limit() {
-        Limit::None => pulp::Arch::new().dispatch(op),
-        Limit::Avx2 => match pulp::x86::V3::try_new() {
-            Some(simd) => Simd::vectorize(simd, op),
-            None => Simd::vectorize(pulp::Scalar::new(), op),
-        },
-        Limit::Scalar => Simd::vectorize(pulp::Scalar::new(), op),
+    let limit = limit();
+    if limit == Limit::None {
+        return pulp::Arch::new().dispatch(op);
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    pulp::Arch::new().dispatch(op)
+    #[cfg(target_arch = "x86_64")]
+    if limit == Limit::Avx2
+        && let Some(simd) = pulp::x86::V3::try_new()
+    {
+        return Simd::vectorize(simd, op);
+    }
+    Simd::vectorize(pulp::Scalar::new(), op)
 }
 
 /// How wide vectors may be.
-#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Limit {
     None,
@@ -30,11 +29,10 @@ pub(crate) enum Limit {
     Scalar,
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 fn limit() -> Limit {
     #[cfg(test)]
-    if let Some(limit) = *tests::LIMIT.read().expect("no test panics while it holds the lock") {
+    if let Some(limit) = tests::LIMIT.get() {
         return limit;
     }
     static LIMIT: std::sync::OnceLock<Limit> = std::sync::OnceLock::new();
@@ -208,20 +206,21 @@ impl_lanes!(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::Limit;
-    use std::sync::{Mutex, RwLock};
+    use std::cell::Cell;
 
-    pub(super) static LIMIT: RwLock<Option<Limit>> = RwLock::new(None);
+    thread_local! {
+        pub(super) static LIMIT: Cell<Option<Limit>> = const { Cell::new(None) };
+    }
 
-    /// Runs `f` once for every width of vectors. Other tests may see the narrower
-    /// ones meanwhile: to them it makes no difference but in rounding.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn with_every_width(mut f: impl FnMut(Limit)) {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    /// Runs `f` once for every width of vectors, each time on threads of its own, so that tests
+    /// beside this one keep the width that they began with.
+    pub(crate) fn with_every_width(mut f: impl FnMut(Limit) + Send) {
         for limit in [Limit::None, Limit::Avx2, Limit::Scalar] {
-            *LIMIT.write().expect("no test panics while it holds the lock") = Some(limit);
-            f(limit);
+            rayon::ThreadPoolBuilder::new()
+                .start_handler(move |_| LIMIT.set(Some(limit)))
+                .build()
+                .expect("a pool of threads")
+                .install(|| f(limit));
         }
-        *LIMIT.write().expect("no test panics while it holds the lock") = None;
     }
 }
