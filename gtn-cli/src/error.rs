@@ -48,9 +48,16 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
+/// Tells the user what a command ended with; returns the exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let what = if error.is::<Stopped>() { "" } else { "error: " };
+    eprintln!("{what}{}", sentence(error));
+    exit_code(error)
+}
+
 /// The exit code of a command that ended with `error`.
 #[must_use]
-pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error {
         stopped if stopped.is::<Stopped>() => 130,
         usage if is_usage(usage) => 2,
@@ -59,8 +66,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 }
 
 /// The sentence of an error and its causes. A cause that the sentence has named already is not named again.
-#[must_use]
-pub fn sentence(error: &anyhow::Error) -> String {
+fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !sentence.contains(&cause) {

@@ -46,11 +46,7 @@ pub fn main() -> ExitCode {
     log_to_stderr(cli.verbosity);
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let what = if error.is::<error::Stopped>() { "" } else { "error: " };
-            eprintln!("{what}{}", error::sentence(&error));
-            error::exit_code(&error)
-        }
+        Err(error) => error::report(&error),
     }
 }
 

@@ -111,10 +111,7 @@ enum Task {
 fn main() -> ExitCode {
     match run(Args::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", gtn_cli::error::sentence(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => gtn_cli::error::report(&error),
     }
 }
 

@@ -23,13 +23,19 @@ fn start(target: &str, out: &Path) -> Child {
         .unwrap()
 }
 
+/// Begins, and comes back once this is reached.
+fn start_until(target: &str, out: &Path, reached: &dyn Fn() -> bool) -> Child {
+    let mut child = start(target, out);
+    while !reached() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child
+}
+
 /// Begins again and again, and is killed each time as soon as the next of these is reached.
 fn kill_at(target: &str, out: &Path, moments: &[&dyn Fn() -> bool]) {
     for reached in moments {
-        let mut child = start(target, out);
-        while !reached() && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let mut child = start_until(target, out, reached);
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -80,6 +86,11 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     let metrics = smoke.join("runs/gtn-full-seed1/metrics.jsonl");
     // Killed in the first part; and in the second, between two checkpoints.
     kill_at("cifar-128", &killed, &[&begun, &|| lines(&metrics) > 15]);
+    // Ctrl-C says that it is not done.
+    let mut stopped = start_until("cifar-128", &killed, &|| lines(&metrics) > 20);
+    let interrupt = ["-INT", &stopped.id().to_string()];
+    assert!(process::Command::new("kill").args(interrupt).status().unwrap().success());
+    assert_eq!(stopped.wait().unwrap().code(), Some(130));
     assert!(!smoke.join("README.md").exists());
     let first = fs::read(&done).unwrap();
     reproduce("cifar-128", &killed);

@@ -18,6 +18,7 @@ use anyhow::{Result, ensure};
 use candle_core::Device;
 use gtn_cli::args::Verbosity;
 use gtn_cli::commands::train::Ended;
+use gtn_cli::error::Stopped;
 use gtn_cli::interrupt::Interrupt;
 use origin::Origin;
 use profile::Profile;
@@ -107,8 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         index::write(&out, &self::studies(&TARGETS, &Profile::ALL, &out, &lab.library)?)?;
         if ended == Ended::Interrupted {
-            tracing::warn!("stopped; the same command goes on from here");
-            return Ok(());
+            return Err(Stopped::error("the same command"));
         }
     }
     gtn_cli::output::print(&format!("{}\n", out.join("README.md").display()))
