@@ -127,7 +127,7 @@ fn remarks(found: &[Found], left_out: &[&str]) -> Vec<String> {
         for (seed, learned) in parts {
             if let Some(rates) = learned.tuned {
                 remarks.push(format!(
-                    "{}: learning rate {:.3} and momentum {}, which did best on the validation split.",
+                    "{}, seed {seed}: learning rate {:.3} and momentum {}, which did best on the validation split.",
                     row.label, rates.lr, rates.momentum
                 ));
             }
