@@ -223,7 +223,8 @@ seeds = [1, 2]
         assert_eq!(lines[3], "| GTN | 98.9 % | 50.00 % | 46.90 | 56.57 | 4 | 30.00 % | 15.00 % |");
         let remarks = report.remarks.join("\n");
         assert!(remarks.starts_with("From best to worst: real data; GTN."), "{remarks}");
-        assert!(remarks.contains("real data: learning rate 0.100 and momentum 0.5"), "{remarks}");
+        let tuned = "real data, seed 1: learning rate 0.100 and momentum 0.5";
+        assert!(remarks.contains(tuned), "{remarks}");
         assert!(remarks.contains("GTN, seed 2: the training diverged (step 3)"), "{remarks}");
         assert_eq!(report.sheets, [("gtn-seed1".to_owned(), "GTN, seed 1".to_owned())]);
         let (file, csv) = &report.csv[0];
