@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{child, error, files, gtn_in, train_tiny, workplace};
+use common::{child, error, files, gtn_in, interrupt, train_tiny, workplace};
 use gtn_cli::folder_lock::FolderLock;
 use serde_json::Value;
 use std::fs;
@@ -344,8 +344,7 @@ fn ctrl_c_stops_once_what_is_under_way_is_done() {
     while trials(&found).len() < 3 {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let interrupt = ["-INT", &child.id().to_string()];
-    assert!(std::process::Command::new("kill").args(interrupt).status().unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");

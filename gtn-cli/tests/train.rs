@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{assert_same, child, error, files, gtn_in, train_tiny, workplace};
+use common::{assert_same, child, error, files, gtn_in, interrupt, train_tiny, workplace};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -145,8 +145,7 @@ fn ctrl_c_stops_with_a_checkpoint() {
         .unwrap();
     let run = folder.path().join("run");
     assert!(reached(&run, 2, &mut child));
-    let interrupt = ["-INT", &child.id().to_string()];
-    assert!(std::process::Command::new("kill").args(interrupt).status().unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");

@@ -40,6 +40,12 @@ pub(crate) fn child() -> process::Command {
     process::Command::new(assert_cmd::cargo::cargo_bin("gtn"))
 }
 
+/// Presses Ctrl-C in a child process.
+pub(crate) fn interrupt(child: &process::Child) {
+    let pressed = process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(pressed.expect("there is a kill").success());
+}
+
 /// A folder to work in, with `tiny.toml` in it.
 pub(crate) fn workplace() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
