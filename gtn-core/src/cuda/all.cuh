@@ -7,6 +7,7 @@
 #include "../ops/avg_pool.cu"
 #include "../ops/batch_norm/batch_norm.cu"
 #include "../ops/conv2d/conv2d.cu"
+#include "../ops/conv2d/pooled/pooled.cu"
 #include "../ops/conv2d/winograd/winograd.cu"
 #include "../ops/cross_entropy.cu"
 #include "../ops/depthwise_conv/depthwise_conv.cu"

@@ -82,8 +82,7 @@ impl Launch {
         n: usize,
         channels: usize,
     ) -> Result<Self> {
-        let aligned = map.layout().start_offset().is_multiple_of(LANES);
-        let lanes = if aligned && channels.is_multiple_of(LANES) { LANES } else { 1 };
+        let lanes = lanes(&[map], channels);
         Self::blocks(name, map, n.div_ceil(BLOCK * lanes), n)?.int(lanes)
     }
 
@@ -228,6 +227,12 @@ pub(crate) fn elementwise<const IN: usize, const OUT: usize>(
     let outputs = outputs.into_iter();
     let outputs = outputs.map(|y| if channels_last { channels_first(y) } else { Ok(y) });
     Ok(outputs.collect::<Result<Vec<_>>>()?.try_into().expect("one tensor for each output"))
+}
+
+/// On how many of so many channels a thread can work at once, which is up to their number and the maps' memory.
+pub(crate) fn lanes(maps: &[&Tensor], channels: usize) -> usize {
+    let aligned = maps.iter().all(|map| map.layout().start_offset().is_multiple_of(LANES));
+    if aligned && channels.is_multiple_of(LANES) { LANES } else { 1 }
 }
 
 /// Kernels count in ints.

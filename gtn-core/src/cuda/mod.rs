@@ -13,7 +13,7 @@ mod tensors;
 pub(crate) use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 pub(crate) use columns::{Sums, TILE, channel_sums};
 pub(crate) use gemm::{Factor, exact_products, product, products};
-pub(crate) use launch::{Launch, address_of, elementwise, int};
+pub(crate) use launch::{Launch, address_of, elementwise, int, lanes};
 pub(crate) use open::open;
 pub(crate) use tensors::{
     Partial, add, add_channels, combined, inner_product, joined, multiples, one_like, transposed,

@@ -4,7 +4,8 @@ use super::builder::{NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
 use super::layers::Layer;
 use crate::graph::Value;
 use crate::ops::{
-    AvgPool, Concat, Conv2d, DepthwiseConv, GlobalAvgPool, MaxPool, Op, Reshape, Sum, Zeroize,
+    AvgPool, Concat, Conv2d, DepthwiseConv, GlobalAvgPool, MaxPool, Op, PooledConv2d, Reshape, Sum,
+    Zeroize,
 };
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -28,11 +29,15 @@ pub(super) fn assemble(
     let mut named = Named::default();
     let mut left = layers;
     while let [layer, after @ ..] = left {
-        let built = match (layer, after) {
+        let built = match (layer, after, pooled(net, x, left)) {
             // Two layers, one operation.
-            (Layer::MeanNorm { name }, [Layer::LeakyRelu { slope }, after @ ..]) => {
+            (Layer::MeanNorm { name }, [Layer::LeakyRelu { slope }, after @ ..], _) => {
                 left = after;
                 valid_slope(*slope).and_then(|slope| net.mean_norm(name, x, slope))
+            }
+            (Layer::Conv { name, channels, kernel, .. }, [_, after @ ..], Some(op)) => {
+                left = after;
+                net.conv(name, x, *channels, kernel.axes(), op, gain_before(after))
             }
             _ => {
                 left = after;
@@ -43,6 +48,21 @@ pub(super) fn assemble(
         x = built.map_err(|e| Error::spec(format!("layer {number} of the learner: {e}")))?;
     }
     Ok(x)
+}
+
+/// The next two layers as one operation, if they are a convolution of one channel and a pooling of what it gives.
+fn pooled(net: &NetworkBuilder, x: Value, layers: &[Layer]) -> Option<PooledConv2d> {
+    let [conv, pool, ..] = layers else { return None };
+    let &Layer::Conv { channels, kernel, stride, padding, .. } = conv else { return None };
+    let conv = Conv2d { stride, padding: padding.axes() };
+    let &Layer::MaxPool { kernel: side, stride, padding } = pool else { return None };
+    let op = PooledConv2d { conv, pool: MaxPool { kernel: side, stride, padding } };
+    let &[1, height, width] = net.sample(x) else { return None };
+    let [down, across] = kernel.axes();
+    // What does not fit is for the layer to say that does not.
+    let fits =
+        channels > 0 && op.shape(&[&[1, 1, height, width], &[channels, 1, down, across]]).is_ok();
+    fits.then_some(op)
 }
 
 /// How long the rows of a weight before these layers are at the start.

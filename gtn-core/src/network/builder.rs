@@ -4,9 +4,7 @@ use super::leaves::{Leaf, Leaves};
 use super::params::{Init, Layout};
 use crate::Result;
 use crate::graph::{Graph, GraphBuilder, Value};
-use crate::ops::{
-    BatchNorm, Bias, ChannelMean, Conv2d, DepthwiseConv, LeakyRelu, Linear, MeanNorm, Op,
-};
+use crate::ops::{BatchNorm, Bias, ChannelMean, DepthwiseConv, LeakyRelu, Linear, MeanNorm, Op};
 use std::sync::Arc;
 
 /// Whose mean a mean-only batch norm subtracts.
@@ -110,7 +108,7 @@ impl NetworkBuilder {
         x: Value,
         channels: usize,
         [kernel_h, kernel_w]: [usize; 2],
-        op: Conv2d,
+        op: impl Op + 'static,
         gain: f64,
     ) -> Result<Value> {
         // A value that is no feature map is refused by the operation itself.

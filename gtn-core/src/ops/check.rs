@@ -142,7 +142,7 @@ fn everything(
 }
 
 /// Checks that a CUDA device, where there is one, computes what the CPU does.
-fn check_on_cuda(op: &dyn Op, case: &Case) -> Result<(), TestCaseError> {
+pub(crate) fn check_on_cuda(op: &dyn Op, case: &Case) -> Result<(), TestCaseError> {
     let Some(device) = cuda_or_skip() else { return Ok(()) };
     for (dtype, tolerance) in [(DType::F64, 1e-9), (DType::F32, 1e-4)] {
         let expected = everything(op, case, &Device::Cpu, dtype, false);

@@ -26,7 +26,7 @@ pub struct MaxPool {
 const LARGEST: usize = 16;
 
 impl MaxPool {
-    fn window(&self) -> Result<Window> {
+    pub(super) fn window(&self) -> Result<Window> {
         let Self { kernel, stride, padding } = *self;
         if kernel > LARGEST {
             return Err(Error::shape(

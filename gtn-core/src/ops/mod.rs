@@ -47,7 +47,7 @@ pub use batch_norm::BatchNorm;
 pub use bias::Bias;
 pub use channel_mean::ChannelMean;
 pub use concat::Concat;
-pub use conv2d::Conv2d;
+pub use conv2d::{Conv2d, PooledConv2d};
 pub use cross_entropy::CrossEntropy;
 pub use depthwise_conv::DepthwiseConv;
 pub use global_avg_pool::GlobalAvgPool;

@@ -5,6 +5,7 @@ mod cuda;
 mod direct;
 mod geometry;
 mod narrow;
+mod pooled;
 mod weights;
 mod window;
 mod winograd;
@@ -16,6 +17,7 @@ use crate::device::on_cuda;
 use crate::layout::{channels_first, channels_last};
 use candle_core::Tensor;
 use geometry::Geometry;
+pub use pooled::PooledConv2d;
 
 /// Convolution of images `(batch, in, height, width)` with weights
 /// `(out, in, kernel_h, kernel_w)`, zero padded.

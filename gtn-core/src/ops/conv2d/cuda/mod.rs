@@ -13,7 +13,7 @@ use candle_core::Tensor;
 
 impl Geometry {
     /// Pixels of all outputs.
-    fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.batch * self.out_h * self.out_w
     }
 
@@ -48,7 +48,7 @@ impl Geometry {
     }
 
     /// The adjoint of the images from that of their patches.
-    fn patches_adjoint(&self, rows: Tensor) -> Result<Tensor> {
+    pub(super) fn patches_adjoint(&self, rows: Tensor) -> Result<Tensor> {
         let shape = [self.batch, self.height, self.width, self.channels];
         if self.pointwise() {
             return channels_first(rows.reshape(&shape)?);
