@@ -50,18 +50,18 @@ pub(super) fn assemble(
     Ok(x)
 }
 
-/// The next two layers as one operation, if they are a convolution of one channel and a pooling of what it gives.
+/// The next two layers as one operation, if they are a convolution and a pooling that it is for.
 fn pooled(net: &NetworkBuilder, x: Value, layers: &[Layer]) -> Option<PooledConv2d> {
     let [conv, pool, ..] = layers else { return None };
-    let &Layer::Conv { channels, kernel, stride, padding, .. } = conv else { return None };
-    let conv = Conv2d { stride, padding: padding.axes() };
-    let &Layer::MaxPool { kernel: side, stride, padding } = pool else { return None };
-    let op = PooledConv2d { conv, pool: MaxPool { kernel: side, stride, padding } };
-    let &[1, height, width] = net.sample(x) else { return None };
+    let &Layer::Conv { channels, kernel, stride: 1, padding, .. } = conv else { return None };
+    let &Layer::MaxPool { kernel: side, stride, padding: around } = pool else { return None };
+    let pool = MaxPool { kernel: side, stride, padding: around };
+    let op = PooledConv2d { padding: padding.axes(), pool };
+    let images = [&[1], net.sample(x)].concat();
+    let inputs = images.get(1).copied().unwrap_or(0);
     let [down, across] = kernel.axes();
     // What does not fit is for the layer to say that does not.
-    let fits =
-        channels > 0 && op.shape(&[&[1, 1, height, width], &[channels, 1, down, across]]).is_ok();
+    let fits = channels > 0 && op.shape(&[&images, &[channels, inputs, down, across]]).is_ok();
     fits.then_some(op)
 }
 

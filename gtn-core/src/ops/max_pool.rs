@@ -43,7 +43,7 @@ impl MaxPool {
 
     /// For each output of an image, in order: the places of its window that are inside the
     /// image, in reading order, by number and pixel.
-    fn windows(&self, (height, width): (usize, usize)) -> Result<Vec<Vec<(u8, usize)>>> {
+    pub(super) fn windows(&self, (height, width): (usize, usize)) -> Result<Vec<Vec<(u8, usize)>>> {
         let (down, across) = (self.window()?.sees(height)?, self.window()?.sees(width)?);
         let places = |rows: &[(usize, usize)], columns: &[(usize, usize)]| {
             let mut places = Vec::with_capacity(rows.len() * columns.len());
@@ -137,11 +137,12 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
                     let (best, best_rest) = best.as_chunks_mut::<GROUP>();
                     let (winner, winner_rest) = winner.as_chunks_mut::<GROUP>();
                     let rest = best.len() * GROUP;
+                    let window = || window.iter().copied();
                     for (i, (best, winner)) in best.iter_mut().zip(winner).enumerate() {
-                        (*best, *winner) = largest(window, &x[i * GROUP..], c);
+                        (*best, *winner) = largest(window(), channels_of(&x[i * GROUP..], c));
                     }
                     for (i, (best, winner)) in best_rest.iter_mut().zip(winner_rest).enumerate() {
-                        ([*best], [*winner]) = largest(window, &x[rest + i..], c);
+                        ([*best], [*winner]) = largest(window(), channels_of(&x[rest + i..], c));
                     }
                 }
             },
@@ -153,22 +154,19 @@ fn forward<T: Float>(pool: &MaxPool, x: &Tensor) -> Result<Forward> {
 }
 
 /// Channels that are compared at once.
-const GROUP: usize = 16;
+pub(super) const GROUP: usize = 16;
 
-/// The largest of a window's pixels in each of `N` channels, and its place. The channels of a pixel are those at
-/// its number times `stride`.
+/// The largest of what is `at` a window's pixels in each of `N` channels, and its place.
 #[inline(always)]
-fn largest<T: Float, const N: usize>(
-    window: &[(u8, usize)],
-    x: &[T],
-    stride: usize,
+pub(super) fn largest<T: Float, const N: usize>(
+    mut window: impl Iterator<Item = (u8, usize)>,
+    at: impl Fn(usize) -> [T; N],
 ) -> ([T; N], [u8; N]) {
-    let at = |pixel: usize| x[pixel * stride..].first_chunk::<N>().expect("a pixel's channels");
-    let (first, pixel) = window[0];
-    let mut best = *at(pixel);
+    let (first, pixel) = window.next().expect("a window sees the image");
+    let mut best = at(pixel);
     // As wide as f32 until the end: one comparison chooses both.
     let mut winner = [u32::from(first); N];
-    for &(place, pixel) in &window[1..] {
+    for (place, pixel) in window {
         let (x, place) = (at(pixel), u32::from(place));
         for i in 0..N {
             // Not-a-number wins, so that it is not hidden.
@@ -178,6 +176,13 @@ fn largest<T: Float, const N: usize>(
         }
     }
     (best, winner.map(|place| place as u8))
+}
+
+/// A pixel's first `N` channels of those that begin here, the pixels being `stride` apart.
+#[inline(always)]
+fn channels_of<T: Copy, const N: usize>(x: &[T], stride: usize) -> impl Fn(usize) -> [T; N] {
+    #[inline(always)]
+    move |pixel| *x[pixel * stride..].first_chunk().expect("a pixel's channels")
 }
 
 /// `sum += x` where `place` won.

@@ -1,16 +1,14 @@
-//! On a CUDA device: images of one channel, kernels of three by three, and windows of two or three. Each kernel goes
-//! over the pooled map; the map between, which is several times as large, is written nowhere.
+//! On a CUDA device: each kernel goes over the outputs, but for the adjoint of images, for which threads share
+//! the channels of a pixel of the map.
 
-use super::PooledConv2d;
+use super::{PooledConv2d, TAPS, Terms};
 use crate::Result;
 use crate::cuda::{DeviceRepr, Launch, Sums, empty, empty_of, int, lanes, transposed};
 use crate::layout::{channels_first, channels_last};
 use crate::ops::Forward;
 use crate::ops::conv2d::geometry::Geometry;
+use crate::tensors::add;
 use candle_core::{DType, Tensor};
-
-/// Of a kernel.
-const TAPS: usize = 9;
 
 /// Outputs of a thread's strip, as in `pooled.cu`.
 const STRIP: usize = 7;
@@ -39,24 +37,16 @@ struct Sizes {
 // SAFETY: plain numbers, laid out as the struct `PooledConv` in pooled.cu.
 unsafe impl DeviceRepr for Sizes {}
 
-/// Both operations, of images and weights of a size for which there are kernels.
-pub(super) struct Fused {
-    x: Tensor,
-    w: Tensor,
+/// The sizes of both operations.
+pub(super) struct Passes {
     conv: Geometry,
     sizes: Sizes,
     /// `(batch, height, width, channels)`.
     pooled: [usize; 4],
 }
 
-impl Fused {
-    /// `None` on a CPU, and where there are no such kernels.
-    pub(super) fn new(op: &PooledConv2d, x: &Tensor, w: &Tensor) -> Result<Option<Self>> {
-        let conv = Geometry::new(op.conv, x.dims(), w.dims())?;
-        let kernel = [conv.channels, conv.kernel_h, conv.kernel_w, conv.stride];
-        if !x.device().is_cuda() || kernel != [1, 3, 3, 1] || ![2, 3].contains(&op.pool.kernel) {
-            return Ok(None);
-        }
+impl Passes {
+    pub(super) fn new(op: &PooledConv2d, conv: &Geometry) -> Result<Self> {
         let map = [conv.batch, conv.out_channels, conv.out_h, conv.out_w];
         int(map.iter().product())?;
         let window = op.pool.window()?.sizes(map)?;
@@ -76,11 +66,10 @@ impl Fused {
             pad_h: int(conv.padding[0])?,
             pad_w: int(conv.padding[1])?,
         };
-        let (x, w) = (channels_last(x)?, channels_last(w)?);
-        Ok(Some(Self { x, w, conv, sizes, pooled }))
+        Ok(Self { conv: *conv, sizes, pooled })
     }
 
-    /// The threads for weights `w`, each with a strip of outputs, or with several channels of it.
+    /// A thread for a strip of outputs, or for several channels of it, as the memory of the weights allows.
     fn strips(&self, name: &'static str, w: &Tensor) -> Result<Launch> {
         let [batch, height, width, channels] = self.pooled;
         let n = batch * height * width.div_ceil(STRIP) * channels;
@@ -88,49 +77,49 @@ impl Fused {
     }
 
     /// The maxima, and at which place of its window each was found.
-    pub(super) fn forward(&self) -> Result<Forward> {
-        let Self { x, w, .. } = self;
-        let (y, winner) = (empty(x, &self.pooled)?, empty_of(DType::U8, x, &self.pooled)?);
-        self.strips("pooled_conv", w)?
-            .tensors([x, w, &y])?
+    pub(super) fn forward(&self, x: &Tensor, w: &Tensor) -> Result<Forward> {
+        let (x, w) = (channels_last(x)?, channels_last(w)?);
+        let (y, winner) = (empty(&x, &self.pooled)?, empty_of(DType::U8, &x, &self.pooled)?);
+        self.strips("pooled_conv", &w)?
+            .tensors([&x, &w, &y])?
             .tensor(&winner, DType::U8)?
             .structure(self.sizes)
             .run()?;
         Ok(Forward { y: channels_first(y)?, aux: vec![winner] })
     }
 
-    /// The outputs' tangent where the weights move along `dw`, and the images do not.
-    pub(super) fn tangent(&self, winner: &Tensor, dw: &Tensor) -> Result<Tensor> {
-        let dw = channels_last(dw)?;
-        let dy = empty(&self.x, &self.pooled)?;
-        self.strips("pooled_conv_tangent", &dw)?
-            .tensors([&self.x, &dw])?
-            .tensor(winner, DType::U8)?
-            .tensors([&dy])?
-            .structure(self.sizes)
-            .run()?;
-        channels_first(dy)
+    /// The sum over pairs of images and weights of the convolutions that won.
+    pub(super) fn taken(&self, winner: &Tensor, terms: Terms<'_>) -> Result<Tensor> {
+        added_up(terms, |x, w| {
+            let (x, w) = (channels_last(x)?, channels_last(w)?);
+            let y = empty(&x, &self.pooled)?;
+            self.strips("pooled_conv_taken", &w)?
+                .tensors([&x, &w])?
+                .tensor(winner, DType::U8)?
+                .tensors([&y])?
+                .structure(self.sizes)
+                .run()?;
+            channels_first(y)
+        })
     }
 
-    /// The adjoint of the weights from that of the outputs.
-    pub(super) fn weight_gradient(&self, winner: &Tensor, gy: &Tensor) -> Result<Tensor> {
-        let gy = channels_last(gy)?;
+    /// The adjoint of the weights, over pairs of images and the outputs' adjoint.
+    pub(super) fn weight_gradient(&self, winner: &Tensor, terms: Terms<'_>) -> Result<Tensor> {
         let [batch, height, width, channels] = self.pooled;
         let size = [batch * height * width, channels, TAPS, 1];
-        let sums = Sums::new("pooled_conv_weights", &gy, size, |launch, partial, parts| {
-            let launch = launch.tensors([&self.x, &gy])?.tensor(winner, DType::U8)?;
-            Ok(launch.tensors([partial])?.int(parts)?.structure(self.sizes))
-        })?;
-        let shape = [channels, 3, 3, 1];
-        channels_first(sums.finished("pooled_conv_weights_total", &shape, channels, &[])?)
+        added_up(terms, |x, gy| {
+            let (x, gy) = (channels_last(x)?, channels_last(gy)?);
+            let sums = Sums::new("pooled_conv_weights", &gy, size, |launch, partial, parts| {
+                let launch = launch.tensors([&x, &gy])?.tensor(winner, DType::U8)?;
+                Ok(launch.tensors([partial])?.int(parts)?.structure(self.sizes))
+            })?;
+            let shape = [channels, 3, 3, 1];
+            channels_first(sums.finished("pooled_conv_weights_total", &shape, channels, &[])?)
+        })
     }
 
-    /// The adjoint of the images: of one pair or two of the outputs' adjoint and weights, the sum.
-    pub(super) fn input_gradient(
-        &self,
-        winner: &Tensor,
-        terms: &[(&Tensor, &Tensor)],
-    ) -> Result<Tensor> {
+    /// The adjoint of the images, over one pair or two of the outputs' adjoint and weights.
+    pub(super) fn input_gradient(&self, winner: &Tensor, terms: Terms<'_>) -> Result<Tensor> {
         let channels = self.conv.out_channels;
         let gy = terms.iter().map(|(gy, _)| channels_last(gy)).collect::<Result<Vec<_>>>()?;
         let taps = |w| transposed(&channels_last(w)?, [channels, TAPS], &[TAPS, channels]);
@@ -148,4 +137,10 @@ impl Fused {
             .run()?;
         self.conv.patches_adjoint(rows)
     }
+}
+
+/// The sum of what `each` makes of a pair. While learning there is one pair: images do not move.
+fn added_up(terms: Terms<'_>, each: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let sums = terms.iter().map(|(a, b)| each(a, b));
+    sums.reduce(|a, b| add(&a?, &b?)).expect("there is a pair")
 }

@@ -90,13 +90,13 @@ KERNEL(pooled_conv)(int n, int lanes, const Real *x, const Real *w, Real *y, uns
     });
 }
 
-// The convolution with other weights, where pooling took its output.
-KERNEL(pooled_conv_tangent)(int n, int lanes, const Real *x, const Real *dw, const unsigned char *winner, Real *dy,
-                            PooledConv g) {
+// Another convolution, where pooling took the output of the first.
+KERNEL(pooled_conv_taken)(int n, int lanes, const Real *x, const Real *w, const unsigned char *winner, Real *y,
+                          PooledConv g) {
     by_lanes(n, lanes, [=](auto width_of, int i) {
         constexpr int W = decltype(width_of)::W;
         const Strip strip(i, g);
-        const Weights<W> weights(dw + strip.channel * TAPS);
+        const Weights<W> weights(w + strip.channel * TAPS);
         const Real *image = x + strip.image * g.height * g.width;
         for (int across = strip.first; across < strip.last; across++) {
             const int to = strip.output(g, across);
@@ -109,7 +109,7 @@ KERNEL(pooled_conv_tangent)(int n, int lanes, const Real *x, const Real *dw, con
                 for (int tap = 0; tap < TAPS; tap++)
                     taken.of[k] += weights.at(k, tap) * g.pixel(image, top + tap / 3, left + tap % 3);
             }
-            taken.to(dy + to);
+            taken.to(y + to);
         }
     });
 }
