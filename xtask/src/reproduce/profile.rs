@@ -37,7 +37,7 @@ impl Profile {
                 "Profile `smoke`: settings so small that the figures show that everything works, and nothing else."
             }
             Self::Cpu => {
-                "Profile `cpu`: learners, generators and trainings are smaller than the published ones."
+                "Profile `cpu`: learners, generators and trainings are smaller than the published ones, where a row does not say otherwise."
             }
             Self::Cuda => "Profile `cuda`: the published sizes.",
         }
