@@ -1,6 +1,6 @@
 //! Fully connected layer, without bias (see [`super::Bias`]).
 
-use super::conv2d::product_rule;
+use super::conv2d::{adjoint_tangent_terms, product_rule};
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{
     self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product_packed,
@@ -66,12 +66,10 @@ impl Op for Linear {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        let input = product_rule((gy, w), (dgy, dargs[1]));
-        let weight = product_rule((x, gy), (dargs[0], dgy));
-        by_dtype!(x, T => Ok(vec![
-            (wants[0] && !input.is_empty()).then(|| input_gradient::<T>(&input)).transpose()?,
-            (wants[1] && !weight.is_empty()).then(|| weight_gradient::<T>(&weight)).transpose()?,
+        let [input, weight] = adjoint_tangent_terms(kept, dargs, (gy, dgy), wants);
+        by_dtype!(gy, T => Ok(vec![
+            (!input.is_empty()).then(|| input_gradient::<T>(&input)).transpose()?,
+            (!weight.is_empty()).then(|| weight_gradient::<T>(&weight)).transpose()?,
         ]))
     }
 

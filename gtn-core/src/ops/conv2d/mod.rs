@@ -53,10 +53,9 @@ impl Op for Conv2d {
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        let g = Geometry::new(*self, x.dims(), w.dims())?;
-        let input = if wants[0] { vec![(gy, w)] } else { Vec::new() };
-        let weight = if wants[1] { vec![(x, gy)] } else { Vec::new() };
+        let x = kept.arg(0);
+        let g = Geometry::new(*self, x.dims(), kept.dims(1))?;
+        let [input, weight] = adjoint_terms(kept, gy, wants);
         on_cuda!(x => cuda::backward(&g, &input, &weight, kept.aux().first()));
         by_dtype!(x, T => backward::<T>(&g, &input, &weight))
     }
@@ -83,16 +82,9 @@ impl Op for Conv2d {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        let g = Geometry::new(*self, x.dims(), w.dims())?;
-        let mut input = product_rule((gy, w), (dgy, dargs[1]));
-        let mut weight = product_rule((x, gy), (dargs[0], dgy));
-        if !wants[0] {
-            input.clear();
-        }
-        if !wants[1] {
-            weight.clear();
-        }
+        let x = kept.arg(0);
+        let g = Geometry::new(*self, x.dims(), kept.dims(1))?;
+        let [input, weight] = adjoint_tangent_terms(kept, dargs, (gy, dgy), wants);
         by_dtype!(x, T => backward::<T>(&g, &input, &weight))
     }
 
@@ -109,9 +101,37 @@ impl Op for Conv2d {
 pub(super) fn product_rule<'a>(
     (a, b): (&'a Tensor, &'a Tensor),
     (da, db): (Option<&'a Tensor>, Option<&'a Tensor>),
-) -> Vec<(&'a Tensor, &'a Tensor)> {
+) -> Pairs<'a> {
     da.map(|da| (da, b)).into_iter().chain(db.map(|db| (a, db))).collect()
 }
+
+/// The terms of both adjoints of a product `x·w`, for the output's adjoint `gy`: pairs of that and `w`, and of `x`
+/// and that. None for an adjoint that is not wanted.
+fn adjoint_terms<'a>(kept: &'a Kept, gy: &'a Tensor, wants: &[bool]) -> [Pairs<'a>; 2] {
+    wanted([vec![(gy, kept.arg(1))], vec![(kept.arg(0), gy)]], wants)
+}
+
+/// The terms of the tangents of [`adjoint_terms`], where the arguments move along `dargs` and `gy` along `dgy`.
+pub(super) fn adjoint_tangent_terms<'a>(
+    kept: &'a Kept,
+    dargs: &[Option<&'a Tensor>],
+    (gy, dgy): (&'a Tensor, Option<&'a Tensor>),
+    wants: &[bool],
+) -> [Pairs<'a>; 2] {
+    let input = product_rule((gy, kept.arg(1)), (dgy, dargs[1]));
+    let weight = product_rule((kept.arg(0), gy), (dargs[0], dgy));
+    wanted([input, weight], wants)
+}
+
+fn wanted<'a>(mut terms: [Pairs<'a>; 2], wants: &[bool]) -> [Pairs<'a>; 2] {
+    for (terms, wanted) in terms.iter_mut().zip(wants) {
+        terms.retain(|_| *wanted);
+    }
+    terms
+}
+
+/// Pairs of operands, as tensors.
+type Pairs<'a> = Vec<(&'a Tensor, &'a Tensor)>;
 
 /// Pairs of operands: feature maps with their channels last, weights as they are.
 type Terms<'a, T> = [(&'a [T], &'a [T])];

@@ -3,7 +3,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use super::conv2d::product_rule;
+use super::conv2d::{adjoint_tangent_terms, product_rule};
 use super::window::{Axis, outputs, seen_by, sees};
 use super::{Forward, Keep, Kept, Op, arity, nchw};
 use crate::cpu::{self, Float, by_dtype, from_rows, parallel, vectorize, view};
@@ -73,11 +73,10 @@ impl Op for DepthwiseConv {
     ) -> Result<Vec<Option<Tensor>>> {
         let (x, w) = (kept.arg(0), kept.arg(1));
         let g = Geometry::new(*self, x.dims(), w.dims())?;
-        let input = product_rule((gy, w), (dgy, dargs[1]));
-        let weight = product_rule((x, gy), (dargs[0], dgy));
+        let [input, weight] = adjoint_tangent_terms(kept, dargs, (gy, dgy), wants);
         by_dtype!(x, T => Ok(vec![
-            (wants[0] && !input.is_empty()).then(|| input_gradient::<T>(&g, &input)).transpose()?,
-            (wants[1] && !weight.is_empty()).then(|| weight_gradient::<T>(&g, &weight)).transpose()?,
+            (!input.is_empty()).then(|| input_gradient::<T>(&g, &input)).transpose()?,
+            (!weight.is_empty()).then(|| weight_gradient::<T>(&g, &weight)).transpose()?,
         ]))
     }
 

@@ -1,14 +1,14 @@
 //! A convolution and the max-pooling of what it gives, for images of one channel.
 //!
 //! There the map between the two is most of what the first layers' passes read and write, and takes few
-//! multiplications: so it is never written, and what a window sees of it is computed when it is looked at.
+//! multiplications: so it is never written as a whole, and what a window sees of it is computed when it is looked at.
 
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 
 use super::geometry::Geometry;
-use super::{Conv2d, prepared, product_rule, slices, views};
+use super::{Conv2d, adjoint_tangent_terms, adjoint_terms, prepared, product_rule, slices, views};
 use crate::cpu::{by_dtype, tensor, view};
 use crate::device::on_cuda;
 use crate::layout::{channels_first, channels_last};
@@ -131,8 +131,7 @@ impl Op for PooledConv2d {
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let input = if wants[0] { vec![(gy, kept.arg(1))] } else { Vec::new() };
-        let weight = if wants[1] { vec![(kept.arg(0), gy)] } else { Vec::new() };
+        let [input, weight] = adjoint_terms(kept, gy, wants);
         self.adjoints(kept, &input, &weight)
     }
 
@@ -149,15 +148,7 @@ impl Op for PooledConv2d {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        let mut input = product_rule((gy, w), (dgy, dargs[1]));
-        let mut weight = product_rule((x, gy), (dargs[0], dgy));
-        if !wants[0] {
-            input.clear();
-        }
-        if !wants[1] {
-            weight.clear();
-        }
+        let [input, weight] = adjoint_tangent_terms(kept, dargs, (gy, dgy), wants);
         self.adjoints(kept, &input, &weight)
     }
 
