@@ -19,15 +19,16 @@ pub(crate) const INK: Color = color(0x1F2933, 0xE4E7EB);
 pub(crate) const MUTED: Color = color(0x5F6B7A, 0x9AA5B1);
 pub(crate) const GRID: Color = color(0xE4E7EB, 0x2E3742);
 
-/// What series are drawn in, in this order: blue, vermilion, green, purple and a darker
-/// orange of Okabe and Ito's palette, which people with any common color vision can
+/// What series are drawn in, in this order: blue, vermilion, green, purple, a darker
+/// orange and black of Okabe and Ito's palette, which people with any common color vision can
 /// tell apart.
-pub(crate) const SERIES: [Color; 5] = [
+pub(crate) const SERIES: [Color; 6] = [
     color(0x0072B2, 0x56B4E9),
     color(0xD55E00, 0xFF9650),
     color(0x009E73, 0x3CCBA0),
     color(0xB3598C, 0xE7A6CB),
     color(0x8A6100, 0xE69F00),
+    color(0x000000, 0xFFFFFF),
 ];
 
 const fn color(light: u32, dark: u32) -> Color {
