@@ -11,6 +11,7 @@ pub use search::{Rank, Search, SearchCommand, SearchOptions};
 use crate::config::{Override, Preset};
 use crate::device::DeviceName;
 use crate::export::Format;
+use crate::records::Split;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -131,10 +132,11 @@ pub struct Train {
   gtn eval runs/mnist
   gtn eval runs/mnist --learners 20 --json
   gtn eval runs/mnist --learner conv2_fc:32,64,128
+  gtn eval runs/mnist --split validation    # to choose between runs: the test split decides nothing
 
 The learners taught by real data take as many steps of the same size, with the learning rate and \
 momentum that do best on the validation split. The result is kept as eval.json in the run folder, \
-for the report, unless other learners are asked for.")]
+for the report, unless other learners or another split are asked for.")]
 pub struct Eval {
     /// Run folder
     pub run: PathBuf,
@@ -144,6 +146,9 @@ pub struct Eval {
     /// Other learners than the run's: conv2_fc, conv5_gap:W,W,W or a TOML file with a table `learner`
     #[arg(long, value_name = "SPEC")]
     pub learner: Option<String>,
+    /// Whose images judge the learners; on others than the test split's, those of the teacher alone
+    #[arg(long, value_name = "SPLIT", default_value = "test")]
+    pub split: Split,
     /// Data set, if it is not where the run found it
     #[arg(long, value_name = "DIR")]
     pub data: Option<String>,

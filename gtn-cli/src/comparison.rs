@@ -9,7 +9,7 @@ use crate::batches::{Judged, Shuffled, image_shape};
 use crate::config::RunConfig;
 use crate::learner::Learner;
 use crate::progress::Progress;
-use crate::records::{Accuracy, CurvePoint, Eval, Spread, Tuned};
+use crate::records::{Accuracy, CurvePoint, Eval, Judgment, Split, Spread, Tuned};
 use crate::teaching;
 use crate::trained::Trained;
 use crate::tuning::{PAIRS, tune};
@@ -66,21 +66,46 @@ pub fn compare(trained: &Trained, learner: &Learner, learners: usize) -> Result<
     })
 }
 
+/// How well `learners` fresh learners do that the teacher teaches, judged by all images of a split that may decide something.
+///
+/// # Errors
+/// When there are none, or the device fails.
+pub fn judge(
+    trained: &Trained,
+    learner: &Learner,
+    learners: usize,
+    split: Split,
+) -> Result<Judgment> {
+    let school = School::open(&trained.config, learner, &trained.dataset, &trained.device)?;
+    let school = school.judging_by(split, &trained.dataset, &trained.device)?;
+    let mut progress = Progress::new("evaluating", learners, 0);
+    let mut synthetic = Vec::new();
+    for index in 0..learners as u64 {
+        synthetic.push(school.taught(trained, index)?);
+        progress.step("taught by synthetic data");
+    }
+    Ok(Judgment {
+        steps: trained.config.recipe.inner.steps,
+        split,
+        synthetic: at_mark(&synthetic, 0),
+    })
+}
+
 /// Mean and sample standard deviation over learners of their accuracies at one mark.
 #[must_use]
 pub fn at_mark(learners: &[Vec<f64>], mark: usize) -> Accuracy {
     Accuracy::of(&learners.iter().map(|accuracies| accuracies[mark]).collect::<Vec<_>>())
 }
 
-/// Teaches fresh learners of a run, by its teacher or by real data, and judges them on the test split.
+/// Teaches fresh learners of a run, by its teacher or by real data, and judges them, on the test split if on no other.
 pub struct School<'a> {
     config: &'a RunConfig,
     learner: &'a Learner,
     image: ImageShape,
     classes: usize,
     marks: Vec<usize>,
-    test: Judged,
-    /// All of `test` if not given.
+    judged: Judged,
+    /// All of `judged` if not given.
     on_the_way: Option<Judged>,
     validation: Judged,
     real: Shuffled,
@@ -111,7 +136,7 @@ impl<'a> School<'a> {
             image: image_shape(dataset),
             classes,
             marks: powers.take_while(|&step| step < steps).chain([steps]).collect(),
-            test: judged(dataset.test(), "test", usize::MAX)?,
+            judged: judged(dataset.test(), "test", usize::MAX)?,
             on_the_way: Some(judged(dataset.test(), "test", CURVE_IMAGES)?),
             validation: judged(dataset.validation(), "validation", TUNING_IMAGES)?,
             real: Shuffled::new(dataset.train(), classes, Seed(0), device)?,
@@ -124,7 +149,21 @@ impl<'a> School<'a> {
         Self { marks, on_the_way: None, ..self }
     }
 
-    /// Test accuracies at each mark of the `index`-th learner that the teacher teaches.
+    /// The same school, which judges after the last step alone, by all images of this split.
+    ///
+    /// # Errors
+    /// When there are none, or the device fails.
+    pub fn judging_by(self, split: Split, dataset: &Dataset, device: &Device) -> Result<Self> {
+        let images = match split {
+            Split::Train => dataset.train(),
+            Split::Validation => dataset.validation(),
+            Split::Test => dataset.test(),
+        };
+        let judged = Judged::new(images, split.name(), self.classes, usize::MAX, device)?;
+        Ok(Self { marks: vec![self.config.recipe.inner.steps], judged, ..self })
+    }
+
+    /// Accuracies at each mark of the `index`-th learner that the teacher teaches.
     ///
     /// # Errors
     /// When the device fails.
@@ -133,7 +172,7 @@ impl<'a> School<'a> {
         self.course(&trained.teaching_set(seed)?, seed)
     }
 
-    /// Test accuracies at each mark of the `index`-th learner that real data teaches: the same learner as
+    /// Accuracies at each mark of the `index`-th learner that real data teaches: the same learner as
     /// [`School::taught`] has.
     ///
     /// # Errors
@@ -153,7 +192,7 @@ impl<'a> School<'a> {
         teach(&network, set, seed, &mut |step, taught| {
             if self.marks.contains(&step) {
                 let last = step == self.config.recipe.inner.steps;
-                let judged = self.on_the_way.as_ref().filter(|_| !last).unwrap_or(&self.test);
+                let judged = self.on_the_way.as_ref().filter(|_| !last).unwrap_or(&self.judged);
                 accuracies.push(accuracy(&network, taught, judged.batches())?);
             }
             Ok(())

@@ -72,6 +72,41 @@ impl Eval {
     }
 }
 
+/// The result of `gtn eval --split` on other images than the test split's: learners taught by the teacher alone.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgment {
+    /// Optimizer steps each learner took.
+    pub steps: usize,
+    /// Whose images judged them.
+    pub split: Split,
+    /// How well they did.
+    pub synthetic: Accuracy,
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// What teachers are trained on.
+    Train,
+    /// What settings are chosen by.
+    Validation,
+    /// What decides nothing.
+    Test,
+}
+
+impl Split {
+    /// `train`, `validation` or `test`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Accuracy of `n` learners.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {

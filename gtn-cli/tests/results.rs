@@ -39,6 +39,25 @@ fn a_run_is_evaluated_reported_and_exported() {
     assert_eq!(steps, [1, 2, 3]);
 
     assert_eq!(eval(&["--json", "--learners", "2", "--threads", "1"]), printed);
+
+    let judged = |split| -> Value {
+        let printed = eval(&["--split", split, "--json", "--learners", "2"]);
+        serde_json::from_str(&printed).unwrap()
+    };
+    for split in ["validation", "train"] {
+        let result = judged(split);
+        assert_eq!(keys(&result), ["split", "steps", "synthetic"]);
+        assert_eq!(result["split"], split);
+        assert_eq!(result["synthetic"]["n"], 2);
+    }
+    let table = eval(&["--split", "validation", "--learners", "1"]);
+    assert!(table.contains("validation accuracy") && !table.contains("real data"), "{table}");
+    let after: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("run/eval.json")).unwrap())
+            .unwrap();
+    assert_eq!(after, kept);
+    assert_ne!(judged("train")["synthetic"], result["synthetic"]);
+    assert_eq!(judged("test"), result);
     let table = eval(&["--learners", "1", "--learner", "conv2_fc:3,3,3"]);
     assert!(table.contains("synthetic data") && table.contains("real data"), "{table}");
     fs::write(

@@ -1,10 +1,10 @@
 //! `gtn eval`: what the teacher is worth against real data.
 
-use crate::comparison::compare;
+use crate::comparison::{compare, judge};
 use crate::config::{Config, Layer, RunConfig};
 use crate::learner::Learner;
 use crate::output;
-use crate::records::Eval;
+use crate::records::{Accuracy, Eval, Judgment, Split, Tuned};
 use crate::run_dir::write_whole;
 use crate::trained::Trained;
 use crate::{args, error::Usage};
@@ -19,11 +19,14 @@ pub fn run(args: &args::Eval) -> Result<()> {
     let device = args.compute.open()?;
     let learner = args.learner.as_deref().map(learner).transpose()?;
     let trained = Trained::open(&args.run, args.data.as_deref(), device)?;
-    let eval = evaluate(&trained, learner.as_ref(), args.learners.into())?;
-    output::print(&if args.json {
-        serde_json::to_string(&eval.summary())? + "\n"
+    let (learner, learners) = (learner.as_ref(), args.learners.into());
+    output::print(&if args.split == Split::Test {
+        let eval = evaluate(&trained, learner, learners)?;
+        if args.json { serde_json::to_string(&eval.summary())? + "\n" } else { describe(&eval) }
     } else {
-        describe(&eval)
+        let own = &trained.config.recipe.learner;
+        let judgment = judge(&trained, learner.unwrap_or(own), learners, args.split)?;
+        if args.json { serde_json::to_string(&judgment)? + "\n" } else { describe_one(&judgment) }
     })
 }
 
@@ -59,15 +62,11 @@ fn learner(spec: &str) -> Result<Learner> {
 /// The result as a small table.
 #[must_use]
 pub fn describe(eval: &Eval) -> String {
-    let percent = |accuracy: f64| format!("{:.2} %", 100.0 * accuracy);
-    let row = |name: &str, mean: f64, std: f64, n: usize| {
-        [name.to_owned(), percent(mean), percent(std), n.to_string()]
-    };
-    let title = format!("after {} steps on", eval.steps);
+    let Tuned { mean, std, n, .. } = eval.real;
     let rows = [
-        [&title, "test accuracy", "std", "learners"].map(str::to_owned),
-        row("synthetic data", eval.synthetic.mean, eval.synthetic.std, eval.synthetic.n),
-        row("real data", eval.real.mean, eval.real.std, eval.real.n),
+        header(eval.steps, Split::Test),
+        row("synthetic data", eval.synthetic),
+        row("real data", Accuracy { mean, std, n }),
     ];
     format!(
         "{}\nReal data with learning rate {:.3} and momentum {}, which did best on the validation split.\n",
@@ -75,4 +74,19 @@ pub fn describe(eval: &Eval) -> String {
         eval.real.lr,
         eval.real.momentum
     )
+}
+
+fn describe_one(judgment: &Judgment) -> String {
+    let Judgment { steps, split, synthetic } = *judgment;
+    output::table(&[header(steps, split), row("synthetic data", synthetic)]) + "\n"
+}
+
+fn header(steps: usize, split: Split) -> [String; 4] {
+    let judged = format!("{} accuracy", split.name());
+    [format!("after {steps} steps on"), judged, "std".into(), "learners".into()]
+}
+
+fn row(name: &str, Accuracy { mean, std, n }: Accuracy) -> [String; 4] {
+    let percent = |accuracy: f64| format!("{:.2} %", 100.0 * accuracy);
+    [name.into(), percent(mean), percent(std), n.to_string()]
 }
