@@ -2,6 +2,7 @@
 //! configuration, and the exit codes that tell them apart.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// A wrong command line or configuration: exit code 2.
@@ -51,7 +52,8 @@ impl std::error::Error for Stopped {}
 /// Tells the user what a command ended with; returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let what = if error.is::<Stopped>() { "" } else { "error: " };
-    eprintln!("{what}{}", sentence(error));
+    // Where no one reads it any more, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "{what}{}", sentence(error));
     exit_code(error)
 }
 

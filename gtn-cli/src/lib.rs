@@ -76,6 +76,8 @@ pub fn log_to_stderr(verbosity: Verbosity) {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
+        // A line that no one reads any more is no reason to stop: telling of it on the same stream would panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && !no_color)
         .without_time()
         .with_target(false)

@@ -1,6 +1,6 @@
 //! docs/configuration.md names every key of every configuration, with its default.
 
-use gtn_cli::config::{Config, RunConfig};
+use gtn_cli::config::{Config, Layer, RunConfig};
 use gtn_cli::nas::correlate::CorrelateConfig;
 use gtn_cli::nas::search::SearchConfig;
 use std::collections::BTreeMap;
@@ -61,4 +61,18 @@ fn every_key_is_documented_with_its_default() {
     check::<RunConfig>(&["Training"]);
     check::<SearchConfig>(&[judging, "Search"]);
     check::<CorrelateConfig>(&[judging, "Correlation"]);
+}
+
+#[test]
+fn the_examples_are_configurations() {
+    let examples: Vec<_> = PAGE.split("```toml\n").skip(1).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let (text, _) = example.split_once("```").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("example.toml");
+        std::fs::write(&path, text).unwrap();
+        let read = Layer::file(&path).and_then(|layer| RunConfig::load(&[layer]));
+        assert!(read.is_ok(), "{text}: {read:?}");
+    }
 }

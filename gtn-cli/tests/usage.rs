@@ -118,3 +118,20 @@ fn completions_are_written_for_every_shell() {
         assert!(stdout(&["completions", shell]).contains("quickstart"), "{shell}");
     }
 }
+
+/// Where standard error is closed, a message is lost and the exit code stays.
+#[cfg(unix)]
+#[test]
+fn a_closed_standard_error_changes_no_exit_code() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let program = assert_cmd::cargo::cargo_bin("gtn");
+    for (args, code) in [(&["data", "info", "nowhere"][..], 1), (&["eval", "nowhere"], 2)] {
+        let status = std::process::Command::new(&program)
+            .args(args)
+            .stderr(writer.try_clone().unwrap())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}
