@@ -1,6 +1,7 @@
 //! `cargo xtask reproduce`: neither a kill nor a second start shows in what it writes.
 
 use assert_cmd::Command;
+use gtn_cli::folder_lock::FolderLock;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -150,6 +151,19 @@ fn killed_searches_go_on_to_the_same_results() {
         let name = file.strip_prefix(&killed).unwrap();
         assert_eq!(lines(&file), lines(&whole.join(name)), "{}: nothing twice", name.display());
     }
+}
+
+#[test]
+fn two_do_not_measure_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = FolderLock::take(&folder.path().join("mnist-32/smoke")).unwrap();
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.args(["reproduce", "mnist-32", "--out"]).arg(folder.path());
+    let output = command.assert().failure().get_output().clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("mnist-32/smoke is in use by another gtn"), "{message}");
+    assert!(!folder.path().join("mnist-32/smoke/parts").exists());
+    drop(lock);
 }
 
 #[test]

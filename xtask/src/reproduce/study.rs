@@ -11,6 +11,7 @@ use super::targets::Target;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use gtn_cli::commands::train::Ended;
+use gtn_cli::folder_lock::FolderLock;
 use gtn_cli::interrupt::Interrupt;
 use gtn_cli::run_dir::write_whole;
 use std::path::Path;
@@ -81,8 +82,9 @@ impl Study {
     /// Measures the parts that are not done.
     ///
     /// # Errors
-    /// When what was begun is of other settings, or a part fails.
+    /// When another process measures there, what was begun is of other settings, or a part fails.
     pub(super) fn measure(&self, lab: &Lab) -> Result<Ended> {
+        let _lock = FolderLock::take(self.folder.path())?;
         for part in &self.parts {
             self.check(part.as_ref())?;
         }
