@@ -32,6 +32,21 @@ impl RunDir {
         Self(path.to_owned())
     }
 
+    /// The folder of a run that has begun, or for a new one.
+    ///
+    /// # Errors
+    /// [`Usage`] when there is no run in it and something else is.
+    pub fn begun_or_new(path: &Path) -> Result<Self> {
+        let run = Self::at(path);
+        if run.config().is_file() || holds_nothing(path)? {
+            return Ok(run);
+        }
+        Err(Usage::error(format!(
+            "{} holds no run to go on with (there is no config.toml in it), but other files; choose another folder with --out",
+            path.display()
+        )))
+    }
+
     /// The folder of a run that has begun.
     ///
     /// # Errors
@@ -170,23 +185,25 @@ impl RunDir {
 /// # Errors
 /// [`Usage`] then, other errors when it cannot be read.
 pub fn vacant(path: &Path) -> Result<()> {
-    let taken = match fs::read_dir(path) {
-        Ok(entries) => entries.flatten().any(|entry| {
-            let name = entry.file_name();
-            name != LOCK && Path::new(&name).extension().is_none_or(|end| end != "partial")
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read {}", path.display()));
-        }
-    };
-    if taken {
-        return Err(Usage::error(format!(
-            "{} is not empty; go on with what is in it with --resume, or choose another folder with --out",
-            path.display()
-        )));
+    if holds_nothing(path)? {
+        return Ok(());
     }
-    Ok(())
+    Err(Usage::error(format!(
+        "{} is not empty; go on with what is in it with --resume, or choose another folder with --out",
+        path.display()
+    )))
+}
+
+/// As [`vacant`] sees it.
+fn holds_nothing(path: &Path) -> Result<bool> {
+    match fs::read_dir(path) {
+        Ok(entries) => Ok(entries.flatten().all(|entry| {
+            let name = entry.file_name();
+            name == LOCK || Path::new(&name).extension().is_some_and(|end| end == "partial")
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -247,3 +247,34 @@ fn memory_may_be_another_when_a_run_goes_on() {
     let resume = ["train", "--resume", "--out", "run", "--set", "run.keep_activations=0"];
     gtn_in(folder.path()).args(resume).assert().success();
 }
+
+#[test]
+fn a_run_does_not_go_on_in_a_folder_of_something_else() {
+    let folder = workplace();
+    let foreign = folder.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("metrics.jsonl"), "{\"of\": \"another program\"}\n").unwrap();
+    let before = files(&foreign);
+    let train = ["train", "--resume", "--config", "tiny.toml", "--out", "foreign"];
+    let message = error(gtn_in(folder.path()).args(train), 2);
+    assert!(message.contains("foreign holds no run to go on with"), "{message}");
+    let message = error(gtn_in(folder.path()).args(["quickstart", "--out", "foreign"]), 2);
+    assert!(message.contains("foreign holds no run to go on with"), "{message}");
+    assert!(files(&foreign) == before);
+}
+
+#[test]
+fn a_run_that_fails_where_it_goes_on_keeps_its_configuration() {
+    let folder = workplace();
+    train_tiny(folder.path(), "run");
+    let run = folder.path().join("run");
+    // As after a kill before the first checkpoint, on a learner that diverges at once.
+    fs::remove_file(run.join("checkpoint.safetensors")).unwrap();
+    fs::remove_file(run.join("metrics.jsonl")).unwrap();
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    let wild = config.replace("\nlr = 0.1\n", "\nlr = 1e30\n");
+    assert_ne!(wild, config);
+    fs::write(run.join("config.toml"), &wild).unwrap();
+    error(gtn_in(folder.path()).args(["train", "--resume", "--out", "run"]), 1);
+    assert_eq!(fs::read_to_string(run.join("config.toml")).unwrap(), wild);
+}

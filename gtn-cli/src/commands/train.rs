@@ -106,7 +106,7 @@ pub fn train(
     let _lock = FolderLock::take(out)?;
     let run = match start {
         Start::New => RunDir::new(out)?,
-        Start::Resume => RunDir::at(out),
+        Start::Resume => RunDir::begun_or_new(out)?,
     };
     let dataset = config.data.open()?;
     train_on(&dataset, config, run, device, interrupt)
@@ -148,8 +148,9 @@ pub fn train_on(
         match session.iterate() {
             Ok(message) => progress.step(&message),
             Err(error) => {
-                // Where nothing was learned there is nothing to go on with: the folder is free for another try.
-                if session.trainer.iteration() == 0 {
+                // Where nothing was learned there is nothing to go on with: the folder is free for another try. A run that
+                // someone else began keeps its configuration.
+                if session.begins && session.trainer.iteration() == 0 {
                     session.run.take_back()?;
                 }
                 return Err(error);
@@ -189,6 +190,8 @@ struct Session {
     validation: Option<Judged>,
     log: MetricsLog,
     last_validation: Option<f64>,
+    /// Whether the folder held nothing before.
+    begins: bool,
 }
 
 impl Session {
@@ -231,6 +234,7 @@ impl Session {
             validation,
             log,
             last_validation: None,
+            begins: !begun,
         })
     }
 
