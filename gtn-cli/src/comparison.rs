@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::records::{Accuracy, CurvePoint, Eval, Judgment, Split, Spread, Tuned};
 use crate::teaching;
 use crate::trained::Trained;
-use crate::tuning::{PAIRS, tune};
+use crate::tuning::{Given, PAIRS, tune};
 use anyhow::Result;
 use candle_core::Device;
 use gtn_core::data::ImageShape;
@@ -62,6 +62,7 @@ pub fn compare(trained: &Trained, learner: &Learner, learners: usize) -> Result<
         steps: trained.config.recipe.inner.steps,
         synthetic: at_mark(&synthetic, last),
         real: Tuned { mean, std, n, lr: rates.lr, momentum: rates.momentum },
+        iteration: Some(trained.trainer.iteration()),
         curve: points.collect(),
     })
 }
@@ -77,7 +78,7 @@ pub fn judge(
     split: Split,
 ) -> Result<Judgment> {
     let school = School::open(&trained.config, learner, &trained.dataset, &trained.device)?;
-    let school = school.judging_by(split, &trained.dataset, &trained.device)?;
+    let school = school.judging_by(split)?;
     let mut progress = Progress::new("evaluating", learners, 0);
     let mut synthetic = Vec::new();
     for index in 0..learners as u64 {
@@ -101,13 +102,14 @@ pub fn at_mark(learners: &[Vec<f64>], mark: usize) -> Accuracy {
 pub struct School<'a> {
     config: &'a RunConfig,
     learner: &'a Learner,
+    dataset: &'a Dataset,
+    device: &'a Device,
     image: ImageShape,
     classes: usize,
     marks: Vec<usize>,
     judged: Judged,
     /// All of `judged` if not given.
     on_the_way: Option<Judged>,
-    validation: Judged,
     real: Shuffled,
 }
 
@@ -120,12 +122,12 @@ impl<'a> School<'a> {
     /// on the way by a part of the test split.
     ///
     /// # Errors
-    /// When there is no validation split to tune on, or the device fails.
+    /// When there are no test images, or the device fails.
     pub fn open(
         config: &'a RunConfig,
         learner: &'a Learner,
-        dataset: &Dataset,
-        device: &Device,
+        dataset: &'a Dataset,
+        device: &'a Device,
     ) -> Result<Self> {
         let (classes, steps) = (dataset.classes().len(), config.recipe.inner.steps);
         let judged = |split, name, limit| Judged::new(split, name, classes, limit, device);
@@ -133,12 +135,13 @@ impl<'a> School<'a> {
         Ok(Self {
             config,
             learner,
+            dataset,
+            device,
             image: image_shape(dataset),
             classes,
             marks: powers.take_while(|&step| step < steps).chain([steps]).collect(),
             judged: judged(dataset.test(), "test", usize::MAX)?,
             on_the_way: Some(judged(dataset.test(), "test", CURVE_IMAGES)?),
-            validation: judged(dataset.validation(), "validation", TUNING_IMAGES)?,
             real: Shuffled::new(dataset.train(), classes, Seed(0), device)?,
         })
     }
@@ -153,13 +156,8 @@ impl<'a> School<'a> {
     ///
     /// # Errors
     /// When there are none, or the device fails.
-    pub fn judging_by(self, split: Split, dataset: &Dataset, device: &Device) -> Result<Self> {
-        let images = match split {
-            Split::Train => dataset.train(),
-            Split::Validation => dataset.validation(),
-            Split::Test => dataset.test(),
-        };
-        let judged = Judged::new(images, split.name(), self.classes, usize::MAX, device)?;
+    pub fn judging_by(self, split: Split) -> Result<Self> {
+        let judged = self.images(split, usize::MAX)?;
         Ok(Self { marks: vec![self.config.recipe.inner.steps], judged, ..self })
     }
 
@@ -180,6 +178,16 @@ impl<'a> School<'a> {
     pub fn taught_by_real(&self, rates: Rates, index: u64) -> Result<Vec<f64>> {
         let seed = self.seed("eval", index);
         self.course(&self.real_set(rates, seed)?, seed)
+    }
+
+    /// Images of a split, at most so many.
+    fn images(&self, split: Split, limit: usize) -> Result<Judged> {
+        let images = match split {
+            Split::Train => self.dataset.train(),
+            Split::Validation => self.dataset.validation(),
+            Split::Test => self.dataset.test(),
+        };
+        Judged::new(images, split.name(), self.classes, limit, self.device)
     }
 
     fn seed(&self, name: &str, index: u64) -> Seed {
@@ -213,21 +221,24 @@ impl<'a> School<'a> {
     /// The learning rate and momentum for real data that do best on the validation split.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When there is no validation split, or the device fails.
     pub fn tune(&self, progress: &mut Progress) -> Result<Rates> {
+        let validation = self.images(Split::Validation, TUNING_IMAGES)?;
         let optimizer = self.config.recipe.inner.optimizer;
-        tune(optimizer, LEARNERS_A_PAIR, progress, |rates, progress| self.score(rates, progress))
+        tune(optimizer, Given::default(), LEARNERS_A_PAIR, progress, |rates, progress| {
+            self.score(rates, &validation, progress)
+        })
     }
 
     /// Mean validation accuracy of a few learners.
-    fn score(&self, rates: Rates, progress: &mut Progress) -> Result<f64> {
+    fn score(&self, rates: Rates, validation: &Judged, progress: &mut Progress) -> Result<f64> {
         let mut sum = 0.0;
         for index in 0..LEARNERS_A_PAIR as u64 {
             let seed = self.seed("tuning", index);
             let set = self.real_set(rates, seed)?;
             let network = self.network(seed)?;
             let taught = teach(&network, &set, seed, &mut |_, _| Ok(()))?;
-            sum += accuracy(&network, &taught, self.validation.batches())?;
+            sum += accuracy(&network, &taught, validation.batches())?;
             progress.step("tuning on real data");
         }
         Ok(sum / LEARNERS_A_PAIR as f64)

@@ -14,6 +14,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod export;
+pub mod fingerprint;
 pub mod folder_lock;
 pub mod interrupt;
 pub mod learner;

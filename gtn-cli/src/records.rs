@@ -44,13 +44,16 @@ pub struct Eval {
     pub synthetic: Accuracy,
     /// Test accuracy of the learners taught by real data.
     pub real: Tuned,
+    /// The meta-iteration after which the teacher was as it taught them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<usize>,
     /// Test accuracy of the same learners on the way, by rising step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,
 }
 
 impl Eval {
-    /// The same result without its curve.
+    /// The same result alone: what `gtn eval --json` prints.
     ///
     /// ```
     /// use gtn_cli::records::{Accuracy, Eval, Tuned};
@@ -59,6 +62,7 @@ impl Eval {
     ///     steps: 16,
     ///     synthetic: Accuracy { mean: 0.97, std: 0.01, n: 5 },
     ///     real: Tuned { mean: 0.875, std: 0.02, n: 5, lr: 0.1, momentum: 0.5 },
+    ///     iteration: Some(1500),
     ///     curve: Vec::new(),
     /// };
     /// assert_eq!(
@@ -68,7 +72,7 @@ impl Eval {
     /// ```
     #[must_use]
     pub fn summary(&self) -> Self {
-        Self { curve: Vec::new(), ..self.clone() }
+        Self { iteration: None, curve: Vec::new(), ..self.clone() }
     }
 }
 
@@ -84,7 +88,9 @@ pub struct Judgment {
 }
 
 /// A part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// What teachers are trained on.
@@ -184,13 +190,15 @@ mod tests {
             steps: 2,
             synthetic: Accuracy { mean: 0.75, std: 0.5, n: 2 },
             real: Tuned { mean: 0.5, std: 0.5, n: 2, lr: 0.1, momentum: 0.0 },
+            iteration: Some(7),
             curve: vec![CurvePoint { step: 1, synthetic: at(0.25), real: at(0.125) }],
         };
         let text = serde_json::to_string(&eval).unwrap();
         assert!(text.ends_with(
-            r#""curve":[{"step":1,"synthetic":{"mean":0.25,"std":0.5},"real":{"mean":0.125,"std":0.5}}]}"#
+            r#""iteration":7,"curve":[{"step":1,"synthetic":{"mean":0.25,"std":0.5},"real":{"mean":0.125,"std":0.5}}]}"#
         ));
         assert_eq!(serde_json::from_str::<Eval>(&text).unwrap(), eval);
-        assert!(!serde_json::to_string(&eval.summary()).unwrap().contains("curve"));
+        let summary = serde_json::to_string(&eval.summary()).unwrap();
+        assert!(!summary.contains("curve") && !summary.contains("iteration"));
     }
 }

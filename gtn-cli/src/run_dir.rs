@@ -74,6 +74,12 @@ impl RunDir {
         self.0.join("config.toml")
     }
 
+    /// The digest of the data.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data.digest")
+    }
+
     /// One line for each meta-iteration.
     #[must_use]
     pub fn metrics(&self) -> PathBuf {
@@ -109,7 +115,7 @@ impl RunDir {
     /// # Errors
     /// When the system refuses.
     pub fn take_back(&self) -> Result<()> {
-        for file in [self.config(), self.metrics()] {
+        for file in [self.config(), self.data(), self.metrics()] {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     let place = || format!("cannot remove {}", file.display());
@@ -139,6 +145,15 @@ impl RunDir {
         let mut sheets: Vec<_> = sheets.collect();
         sheets.sort_unstable();
         Ok(sheets)
+    }
+
+    /// The digest of the data that the run began with, if it is told.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_data(&self) -> Result<Option<String>> {
+        let path = self.data();
+        path.exists().then(|| Ok(read(&path)?.trim().to_owned())).transpose()
     }
 
     /// What `gtn eval` found, if it has run.

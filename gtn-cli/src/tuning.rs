@@ -11,27 +11,47 @@ const LEARNING_RATES: usize = 5;
 /// How many more are tried where the best so far is the largest or the smallest.
 const MORE_LEARNING_RATES: usize = 4;
 
-/// Pairs that are tried at least.
+/// Pairs that are tried at least, where neither is given.
 pub const PAIRS: usize = LEARNING_RATES * MOMENTA.len();
 
-/// The pair of the highest score. `score` is told to `progress`, which counts `steps` for each pair, by
-/// whoever computes it.
+/// What is not to be tuned, because it is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    /// The learning rate.
+    pub lr: Option<f64>,
+    /// The momentum.
+    pub momentum: Option<f64>,
+}
+
+impl Given {
+    /// Pairs that are tried at least.
+    #[must_use]
+    pub fn pairs(self) -> usize {
+        self.lr.map_or(LEARNING_RATES, |_| 1) * self.momentum.map_or(MOMENTA.len(), |_| 1)
+    }
+}
+
+/// The pair of the highest score, among those with what is `given`. `score` is told to `progress`, which counts
+/// `steps` for each pair, by whoever computes it.
 ///
 /// # Errors
 /// What `score` reports.
 pub fn tune(
     optimizer: InnerOptimizer,
+    given: Given,
     steps: usize,
     progress: &mut Progress,
     mut score: impl FnMut(Rates, &mut Progress) -> Result<f64>,
 ) -> Result<Rates> {
     let [low, high] = learning_rates(optimizer);
     let ratio = (high / low).powf(1.0 / (LEARNING_RATES - 1) as f64);
-    let mut rates: Vec<f64> = (0..LEARNING_RATES).map(|i| low * ratio.powi(i as i32)).collect();
-    let mut best = (f64::NEG_INFINITY, Rates { lr: low, momentum: 0.0 });
+    let range = || (0..LEARNING_RATES).map(|i| low * ratio.powi(i as i32)).collect();
+    let mut rates: Vec<f64> = given.lr.map_or_else(range, |lr| vec![lr]);
+    let momenta = given.momentum.map_or(MOMENTA.to_vec(), |momentum| vec![momentum]);
+    let mut best = (f64::NEG_INFINITY, Rates { lr: rates[0], momentum: momenta[0] });
     let mut tried = 0;
     while tried < rates.len() {
-        for momentum in MOMENTA {
+        for &momentum in &momenta {
             let pair = Rates { lr: rates[tried], momentum };
             let score = score(pair, progress)?;
             tracing::debug!("lr {:.4}, momentum {momentum}: validation {:.4}", pair.lr, score);
@@ -41,7 +61,8 @@ pub fn tune(
         }
         tried += 1;
         // A best at the edge says that the range was too narrow.
-        if tried == rates.len() && tried < LEARNING_RATES + MORE_LEARNING_RATES {
+        let done = given.lr.is_some() || tried == LEARNING_RATES + MORE_LEARNING_RATES;
+        if tried == rates.len() && !done {
             let extreme = |pick: fn(f64, f64) -> f64| rates.iter().copied().fold(best.1.lr, pick);
             if best.1.lr >= extreme(f64::max) {
                 rates.push(best.1.lr * ratio);
@@ -50,7 +71,7 @@ pub fn tune(
             } else {
                 break;
             }
-            progress.more(MOMENTA.len() * steps);
+            progress.more(momenta.len() * steps);
         }
     }
     Ok(best.1)
@@ -69,9 +90,26 @@ fn learning_rates(optimizer: InnerOptimizer) -> [f64; 2] {
 mod tests {
     use super::*;
 
+    fn best_with(given: Given, score: impl Fn(Rates) -> f64) -> Rates {
+        let mut progress = Progress::new("tuning", given.pairs(), 0);
+        tune(InnerOptimizer::Sgd, given, 1, &mut progress, |rates, _| Ok(score(rates))).unwrap()
+    }
+
     fn best(score: impl Fn(Rates) -> f64) -> Rates {
-        let mut progress = Progress::new("tuning", PAIRS, 0);
-        tune(InnerOptimizer::Sgd, 1, &mut progress, |rates, _| Ok(score(rates))).unwrap()
+        best_with(Given::default(), score)
+    }
+
+    #[test]
+    fn what_is_given_is_not_tuned_and_the_other_fits_it() {
+        // The more momentum, the shorter the best steps.
+        let score = |r: Rates| -(r.lr / (1.0 - r.momentum) - 0.1).abs();
+        let momentum_of = |lr| best_with(Given { lr: Some(lr), momentum: None }, score);
+        assert_eq!(momentum_of(0.1), Rates { lr: 0.1, momentum: 0.0 });
+        assert_eq!(momentum_of(0.01), Rates { lr: 0.01, momentum: 0.9 });
+        let fast = best_with(Given { lr: None, momentum: Some(0.99) }, score);
+        assert!(fast.momentum == 0.99 && (0.0005..0.002).contains(&fast.lr), "{fast:?}");
+        let both = Rates { lr: 7.0, momentum: 0.3 };
+        assert_eq!(best_with(Given { lr: Some(7.0), momentum: Some(0.3) }, score), both);
     }
 
     #[test]

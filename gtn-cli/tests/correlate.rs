@@ -103,6 +103,7 @@ fn a_killed_one_goes_on() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(!killed.join("correlation.json").exists(), "killed too late");
     }
     // And torn, too.
     let path = killed.join("architectures.jsonl");

@@ -2,9 +2,12 @@
 
 mod common;
 
-use common::{assert_same, error, gtn_in, train_tiny, workplace};
+use common::{
+    assert_same, child, error, gtn_in, interrupt, lines, train_tiny, wait_for, workplace,
+};
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 /// Trains as `tiny.toml` says on the first CUDA device; `false`, with the reason printed, where there is
 /// none. `GTN_REQUIRE_CUDA=1` makes that a failure.
@@ -43,8 +46,19 @@ fn a_run_on_cuda_starts_as_on_the_cpu_and_repeats_itself() {
     assert!(trained_on_cuda(folder, "again"));
     assert_same(&folder.join("cuda"), &folder.join("again"));
 
-    let resumed = ["train", "--resume", "--out", "cuda", "--set", "iterations=9"];
-    gtn_in(folder).args(resumed).assert().success();
+    let long = ["train", "--config", "tiny.toml", "--set", "iterations=300", "--out", "stopped"];
+    let mut stopped = child()
+        .current_dir(folder)
+        .args(long)
+        .args(["--device", "cuda:0"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&folder.join("stopped"), 2, &mut stopped);
+    interrupt(&stopped);
+    assert_eq!(stopped.wait().unwrap().code(), Some(130));
+    gtn_in(folder).args(["train", "--resume", "--out", "stopped"]).assert().success();
+    assert_eq!(lines(&folder.join("stopped")), 300);
     for arguments in [
         &["eval", "cuda", "--learners", "2", "--device", "cuda:0"][..],
         &["export", "cuda", "--format", "npz", "--out", "made", "--device", "cuda:0"],

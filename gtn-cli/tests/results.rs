@@ -67,8 +67,9 @@ fn a_run_is_evaluated_reported_and_exported() {
     .unwrap();
     eval(&["--learners", "1", "--learner", "other.toml"]);
 
-    gtn_in(folder.path()).args(["report", "run"]).assert().success().stdout("run/report.html\n");
+    gtn_in(folder.path()).args(["report", "run/"]).assert().success().stdout("run/report.html\n");
     let page = fs::read_to_string(folder.path().join("run/report.html")).unwrap();
+    assert!(page.contains("run/config.toml") && !page.contains("run//"));
     assert!(page.contains("data:image/png;base64,"));
     // The data need not be there any more.
     let path = folder.path().join("run/config.toml");
@@ -83,7 +84,7 @@ fn a_run_is_evaluated_reported_and_exported() {
         let export = ["export", "run", "--format", format, "--out", format];
         gtn_in(folder.path()).args(export).assert().success();
         assert!(files(&folder.path().join(format)).contains_key(Path::new("teaching.json")));
-        error(gtn_in(folder.path()).args(export), 1);
+        error(gtn_in(folder.path()).args(export), 2);
     }
     // Exported images are a data set again.
     let train = folder.path().join("png/train");
@@ -112,6 +113,14 @@ fn what_does_not_fit_is_refused() {
     }
     let message = run(&["eval", "run", "--data", "small"], 1);
     assert!(message.contains("1×8×8"), "{message}");
+
+    // Nothing is held out: nothing can be tuned, but the teacher can be judged by other images.
+    let bare = ["train", "--config", "tiny.toml", "--set", "data.validation=0", "--out", "bare"];
+    gtn_in(folder.path()).args(bare).assert().success();
+    let message = run(&["eval", "bare"], 1);
+    assert!(message.contains("the validation split is empty"), "{message}");
+    let train = ["eval", "bare", "--split", "train", "--learners", "1"];
+    gtn_in(folder.path()).args(train).assert().success();
 
     fs::remove_file(folder.path().join("run/checkpoint.safetensors")).unwrap();
     for command in [

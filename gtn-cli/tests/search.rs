@@ -121,6 +121,31 @@ fn one_process_at_a_time_writes_into_a_folder() {
     assert!(!folder.path().join("found/.lock").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_does_not_wait_for_tuning() {
+    let folder = workplace();
+    let line = "search --evaluator real --data digits:100 --set judged=20 --trials 1 --out found";
+    let mut child = child()
+        .current_dir(folder.path())
+        .args(args(line))
+        // As good as endless.
+        .args(["--set", "tuning.steps=1000000000"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !folder.path().join("found/.lock").exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.ends_with("stopped; go on with: the same command\n"), "{said}");
+    search(folder.path(), &format!("{line} --set tuning.steps=1"));
+}
+
 #[test]
 fn no_more_threads_are_started_than_there_are_candidates() {
     let folder = workplace();
@@ -226,6 +251,7 @@ fn a_killed_search_loses_nothing_and_repeats_nothing() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(count() < 24, "killed too late");
         let now = fs::read(killed.join("trials.jsonl")).unwrap_or_default();
         let sound = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         assert!(now.starts_with(&before[..sound]), "what was finished stays as it is");

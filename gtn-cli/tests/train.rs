@@ -2,15 +2,12 @@
 
 mod common;
 
-use common::{assert_same, child, error, files, gtn_in, interrupt, train_tiny, workplace};
+use common::{
+    assert_same, child, error, files, gtn_in, interrupt, lines, train_tiny, wait_for, workplace,
+};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
-
-fn lines(run: &Path) -> usize {
-    fs::read(run.join("metrics.jsonl")).map_or(0, |bytes| bytes.split(|&b| b == b'\n').count() - 1)
-}
 
 #[test]
 fn a_run_folder_is_complete_and_its_config_repeats_it() {
@@ -23,6 +20,7 @@ fn a_run_folder_is_complete_and_its_config_repeats_it() {
         [
             "checkpoint.safetensors",
             "config.toml",
+            "data.digest",
             "metrics.jsonl",
             "sheets/000003.png",
             "sheets/000006.png",
@@ -74,44 +72,62 @@ fn learners_can_be_drawn_from_a_search_space() {
     }
 }
 
+/// As `tiny.toml` says, but so long that it cannot be done before it is looked for.
+const LONGER: [&str; 5] = ["train", "--config", "tiny.toml", "--set", "iterations=120"];
+
 fn start(folder: &Path, out: &str) -> Child {
     child()
         .current_dir(folder)
-        .args(["train", "--config", "tiny.toml", "--resume", "--out", out])
+        .args(LONGER)
+        .args(["--resume", "--out", out])
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-/// Waits until the run in `out` has so many lines of metrics; false if it ended before.
-fn reached(run: &Path, count: usize, child: &mut Child) -> bool {
-    while lines(run) < count {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    true
+/// Begins the longer run in `out` or goes on with it, and kills it once it has so many lines of metrics.
+fn kill_at(folder: &Path, out: &str, count: usize) {
+    let mut child = start(folder, out);
+    let run = folder.join(out);
+    wait_for(&run, count, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(lines(&run) < 120, "killed too late");
 }
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_bytes() {
     let folder = workplace();
-    train_tiny(folder.path(), "whole");
-    let killed = folder.path().join("killed");
+    gtn_in(folder.path()).args(LONGER).args(["--out", "whole"]).assert().success();
     // Killed before anything is there, then again and again on the way: between two lines, at a
     // checkpoint, at a sheet, wherever the moment falls.
     for count in [0, 1, 2, 4, 4, 5, 7, 8, 9] {
-        let mut child = start(folder.path(), "killed");
-        reached(&killed, count, &mut child);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill_at(folder.path(), "killed", count);
     }
-    gtn_in(folder.path())
-        .args(["train", "--config", "tiny.toml", "--resume", "--out", "killed"])
-        .assert()
-        .success();
-    assert_same(&folder.path().join("whole"), &killed);
+    gtn_in(folder.path()).args(LONGER).args(["--resume", "--out", "killed"]).assert().success();
+    assert_same(&folder.path().join("whole"), &folder.path().join("killed"));
+}
+
+#[test]
+fn data_may_lie_elsewhere_when_a_run_goes_on_but_are_the_same() {
+    let folder = workplace();
+    gtn_in(folder.path()).args(LONGER).args(["--out", "whole"]).assert().success();
+    kill_at(folder.path(), "run", 5);
+    let path = folder.path().join("run/config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config.replace("digits:100", "gone")).unwrap();
+
+    let mut resume = gtn_in(folder.path());
+    let message = error(resume.args(["train", "--resume", "--out", "run"]), 1);
+    assert!(message.contains("gone does not exist"), "{message}");
+    let mut resume = gtn_in(folder.path());
+    let other = ["train", "--resume", "--out", "run", "--data", "digits:120"];
+    let message = error(resume.args(other), 2);
+    assert!(message.contains("other images than those of digits:120"), "{message}");
+
+    let moved = ["train", "--resume", "--out", "run", "--data", "digits:100"];
+    gtn_in(folder.path()).args(moved).assert().success();
+    assert_same(&folder.path().join("whole"), &folder.path().join("run"));
 }
 
 #[test]
@@ -144,7 +160,7 @@ fn ctrl_c_stops_with_a_checkpoint() {
         .spawn()
         .unwrap();
     let run = folder.path().join("run");
-    assert!(reached(&run, 2, &mut child));
+    wait_for(&run, 2, &mut child);
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -243,9 +259,11 @@ fn impossible_sizes_are_refused_before_anything_is_written() {
 #[test]
 fn memory_may_be_another_when_a_run_goes_on() {
     let folder = workplace();
-    train_tiny(folder.path(), "run");
+    gtn_in(folder.path()).args(LONGER).args(["--out", "whole"]).assert().success();
+    kill_at(folder.path(), "run", 5);
     let resume = ["train", "--resume", "--out", "run", "--set", "run.keep_activations=0"];
     gtn_in(folder.path()).args(resume).assert().success();
+    assert_same(&folder.path().join("whole"), &folder.path().join("run"));
 }
 
 #[test]

@@ -23,14 +23,16 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When what is in the folder cannot be used, or it cannot be written.
 pub fn run(args: &args::Report) -> Result<()> {
-    let search = Folder::at(&args.run, search::CONFIG);
-    let correlation = Folder::at(&args.run, correlate::CONFIG);
+    // Without a slash at its end, since commands on the page name files in it.
+    let path: PathBuf = args.run.components().collect();
+    let search = Folder::at(&path, search::CONFIG);
+    let correlation = Folder::at(&path, correlate::CONFIG);
     let page = if search.is_begun() {
         write_search(&search)?
     } else if correlation.is_begun() {
         write_correlation(&correlation)?
     } else {
-        write_run(&args.run)?
+        write_run(&path)?
     };
     output::print(&format!("{}\n", page.display()))
 }

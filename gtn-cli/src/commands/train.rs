@@ -7,6 +7,7 @@ use crate::args;
 use crate::batches::{Judged, Shuffled, image_shape};
 use crate::config::{Config, Layer, Override, RunConfig};
 use crate::error::{Stopped, Usage};
+use crate::fingerprint;
 use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
 use crate::learner::Learner;
@@ -162,21 +163,34 @@ pub fn train_on(
     Ok(Ended::Finished)
 }
 
-/// Fails where the folder holds a run of another configuration.
-fn compare(config: &RunConfig, run: &RunDir) -> Result<()> {
-    let mut there = RunConfig::load(&[Layer::file(&run.config())?])?;
+/// Fails where the folder holds a run of another configuration, or on other images. Returns the configuration there.
+fn compare(config: &RunConfig, run: &RunDir, data: &str) -> Result<RunConfig> {
+    let there = RunConfig::load(&[Layer::file(&run.config())?])?;
+    let mut alike = there.clone();
     // The teacher does not depend on it: whoever has less memory now may say so.
-    there.run = config.run.clone();
-    match config.difference(&there)? {
-        None => Ok(()),
-        Some(other) => Err(Usage::error(format!(
+    alike.run = config.run.clone();
+    let begun_with = run.read_data()?;
+    if begun_with.is_some() {
+        // By the images, not by where they lie.
+        alike.data.path = config.data.path.clone();
+    }
+    if let Some(other) = config.difference(&alike)? {
+        return Err(Usage::error(format!(
             "{} holds a run with {} = {}, not {}; resume with its own configuration (--resume --out alone), or choose another --out",
             run.path().display(),
             other.key,
             other.there,
             other.here
-        ))),
+        )));
     }
+    if begun_with.is_some_and(|digest| digest != data) {
+        return Err(Usage::error(format!(
+            "{} holds a run on other images than those of {}; name the same data set with --data, wherever it lies now, or choose another --out",
+            run.path().display(),
+            config.data.path
+        )));
+    }
+    Ok(there)
 }
 
 /// A training under way.
@@ -196,10 +210,9 @@ struct Session {
 
 impl Session {
     fn open(config: RunConfig, run: RunDir, dataset: &Dataset, device: &Device) -> Result<Self> {
-        let begun = run.config().is_file();
-        if begun {
-            compare(&config, &run)?;
-        }
+        let data = fingerprint::of_dataset(dataset);
+        let there = run.config().is_file().then(|| compare(&config, &run, &data)).transpose()?;
+        let begun = there.is_some();
         let (image, classes) = (image_shape(dataset), dataset.classes().len());
         let checkpoint = run.checkpoint();
         let trainer = if begun && checkpoint.is_file() {
@@ -220,8 +233,11 @@ impl Session {
         };
         let real = Shuffled::training(&config, dataset, device)?;
         // Nothing is written before all that a configuration can get wrong was tried.
-        if !begun {
+        if there.is_none_or(|there| there.data.path != config.data.path) {
             write_whole(&run.config(), config.to_toml()?.as_bytes())?;
+        }
+        if !run.data().is_file() {
+            write_whole(&run.data(), (data + "\n").as_bytes())?;
         }
         let log = MetricsLog::open(&run, trainer.iteration())?;
         Ok(Self {

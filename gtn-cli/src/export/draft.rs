@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use crate::error::Usage;
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 /// Files written beside their destination until they are all there.
@@ -14,17 +15,21 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Refuses `out` unless it is an empty folder or does not exist.
+    /// Refuses `out` ([`Usage`]) unless it is an empty folder or does not exist.
     pub(crate) fn begin(out: &Path) -> Result<Self> {
         if let Ok(found) = fs::symlink_metadata(out) {
-            ensure!(found.is_dir(), "{} is not a folder: choose another one", out.display());
+            if !found.is_dir() {
+                let sentence = format!("{} is not a folder: choose another one", out.display());
+                return Err(Usage::error(sentence));
+            }
             let mut entries =
                 fs::read_dir(out).with_context(|| format!("cannot read {}", out.display()))?;
-            ensure!(
-                entries.next().is_none(),
-                "the folder {} is not empty: choose another one, or remove it first",
-                out.display()
-            );
+            if entries.next().is_some() {
+                return Err(Usage::error(format!(
+                    "the folder {} is not empty: choose another one, or remove it first",
+                    out.display()
+                )));
+            }
         }
         let parent = match out.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -4,6 +4,7 @@
 use super::folder::Folder;
 use super::materials::Materials;
 use crate::error::Usage;
+use crate::fingerprint;
 use crate::run_dir::write_whole;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -59,30 +60,11 @@ impl Identity {
             let path = trained.run.checkpoint();
             let bytes =
                 fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            Ok(digest([bytes.as_slice()]))
+            Ok(fingerprint::of_parts([bytes.as_slice()]))
         });
-        let dataset = &materials.dataset;
-        let shape = format!("{}, {} classes", dataset.shape(), dataset.classes().len());
-        let splits = [dataset.train(), dataset.validation(), dataset.test()];
-        let labels = splits.map(|split| -> Vec<u8> {
-            split.labels().iter().flat_map(|label| label.to_le_bytes()).collect()
-        });
-        let pixels = splits.map(|split| split.pixels());
-        let parts = pixels.into_iter().chain(labels.iter().map(Vec::as_slice));
-        let data = digest(parts.chain([shape.as_bytes()]));
+        let data = fingerprint::of_dataset(&materials.dataset);
         Ok(Self { teacher: teacher.transpose()?, data })
     }
-}
-
-/// FNV-1a of these bytes and of how they are parted. It tells mistakes, not malice.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let hash = parts.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
-        let length = part.len().to_le_bytes();
-        part.iter()
-            .chain(&length)
-            .fold(hash, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    });
-    format!("{hash:016x}")
 }
 
 #[cfg(test)]
@@ -105,12 +87,5 @@ mod tests {
         assert!(error.is::<Usage>() && error.to_string().contains("other images"), "{error}");
         fs::write(folder.file(MATERIALS), r#"{"teacher": "0", "data": "0"}"#).unwrap();
         assert!(keep(&folder, &materials("digits:50")).is_err());
-    }
-
-    #[test]
-    fn digests_tell_where_one_part_ends() {
-        let whole = digest([b"ab".as_slice(), b"c"]);
-        assert_eq!(whole, digest([b"ab".as_slice(), b"c"]));
-        assert_ne!(whole, digest([b"a".as_slice(), b"bc"]));
     }
 }

@@ -6,7 +6,7 @@ use crate::data;
 use crate::error::Usage;
 use crate::progress::Progress;
 use crate::trained::Trained;
-use crate::tuning::{PAIRS, tune};
+use crate::tuning::{Given, tune};
 use anyhow::{Context, Result};
 use candle_core::Device;
 use gtn_core::data::{Batch, Batches, ImageShape};
@@ -202,8 +202,7 @@ impl Materials {
         let full = names.contains(&EvaluatorName::Full) && judging.full_rates().is_none();
         if real || full {
             let rates = with_space!(space, space => self.tune(judging, &space, seed, workers))?;
-            judging.real.lr.get_or_insert(rates.lr);
-            judging.real.momentum.get_or_insert(rates.momentum);
+            (judging.real.lr, judging.real.momentum) = (Some(rates.lr), Some(rates.momentum));
             tracing::info!(
                 "real data: learning rate {:.4} and momentum {} do best on the validation split",
                 rates.lr,
@@ -222,8 +221,10 @@ impl Materials {
         workers: usize,
     ) -> Result<Rates> {
         let Tuning { architectures, steps } = judging.tuning;
-        let mut progress = Progress::new("tuning on real data", PAIRS * architectures, 0);
-        tune(judging.real.optimizer, architectures, &mut progress, |rates, progress| {
+        let given = Given { lr: judging.real.lr, momentum: judging.real.momentum };
+        let (name, total) = ("tuning on real data", given.pairs() * architectures);
+        let mut progress = Progress::new(name, total, 0);
+        tune(judging.real.optimizer, given, architectures, &mut progress, |rates, progress| {
             let real = self.real(judging, rates);
             let lowered = self.lowered(EvaluatorName::Real, space, &real);
             let mut scores = Vec::with_capacity(architectures);

@@ -10,7 +10,7 @@ use super::search::{CONFIG, SearchConfig, TRIALS};
 use crate::config::Layer;
 use crate::folder_lock::FolderLock;
 use crate::progress::Progress;
-use crate::records::Accuracy;
+use crate::records::{Accuracy, Split};
 use crate::run_dir::write_whole;
 use anyhow::{Result, ensure};
 use candle_core::Device;
@@ -82,22 +82,6 @@ struct TrainingKey {
     judged_on: Split,
     learner: usize,
     steps: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Split {
-    Validation,
-    Test,
-}
-
-impl Split {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
 }
 
 impl TrainingKey {

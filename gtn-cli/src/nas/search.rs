@@ -154,7 +154,8 @@ pub fn search_with(
     if name == EvaluatorName::Gtn {
         materials.evaluator(name, &config.judging)?;
     }
-    materials.settle(&mut config.judging, &[name], config.space, seed, workers)?;
+    interrupt
+        .at_once(|| materials.settle(&mut config.judging, &[name], config.space, seed, workers))?;
     let evaluator = materials.evaluator(name, &config.judging)?;
     check_steps(&config, evaluator.steps())?;
     identity::keep(folder, materials)?;

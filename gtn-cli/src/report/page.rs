@@ -39,6 +39,12 @@ fn result(data: &ReportData) -> Markup {
             b { (percent(eval.real.mean)) } " after as many on real data."
         }
         h2 { "Result" }
+        @if let Some(then) = outdated(data, eval) {
+            (missing(
+                &format!("This is of meta-iteration {then}, and there is no evaluation of the latest teacher yet:"),
+                &again,
+            ))
+        }
         (table(eval))
         p.missing {
             "Mean and standard deviation over learners that start from different random weights. "
@@ -55,6 +61,12 @@ fn result(data: &ReportData) -> Markup {
             }
         }
     }
+}
+
+/// The meta-iteration that was evaluated, if the training has gone on since.
+fn outdated(data: &ReportData, eval: &Eval) -> Option<usize> {
+    let latest = data.metrics.last()?.iteration;
+    eval.iteration.filter(|&then| then < latest)
 }
 
 fn table(eval: &Eval) -> Markup {
@@ -222,6 +234,7 @@ mod tests {
                 steps: 16,
                 synthetic: Accuracy { mean: 0.974, std: 0.0061, n: 5 },
                 real: Tuned { mean: 0.8612, std: 0.022, n: 4, lr: 0.1 + 0.2, momentum: 0.9 },
+                iteration: Some(20),
                 curve: [1, 16]
                     .map(|step| CurvePoint { step, synthetic: accuracy(0.9), real: accuracy(0.8) })
                     .into(),
@@ -270,6 +283,13 @@ mod tests {
         data.eval.iter_mut().for_each(|eval| eval.curve.clear());
         let page = text(&data);
         assert!(page.contains("No validation accuracy") && page.contains("no accuracy by step"));
+    }
+
+    #[test]
+    fn an_evaluation_of_an_earlier_teacher_is_said_to_be_one() {
+        let mut data = full();
+        data.eval.iter_mut().for_each(|eval| eval.iteration = Some(12));
+        assert!(text(&data).contains("This is of meta-iteration 12,"));
     }
 
     #[test]

@@ -65,6 +65,20 @@ pub(crate) fn train_tiny(folder: &Path, out: &str) {
     gtn_in(folder).args(["train", "--config", "tiny.toml", "--out", out]).assert().success();
 }
 
+/// Lines of metrics of a run so far.
+pub(crate) fn lines(run: &Path) -> usize {
+    fs::read(run.join("metrics.jsonl")).map_or(0, |bytes| bytes.split(|&b| b == b'\n').count() - 1)
+}
+
+/// Waits until the run has so many lines of metrics; fails if it ends before.
+pub(crate) fn wait_for(run: &Path, count: usize, child: &mut process::Child) {
+    while lines(run) < count {
+        let ended = child.try_wait().expect("a child process");
+        assert!(ended.is_none(), "ended after {} lines, before {count}", lines(run));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// Every file beneath a folder, by its path in there.
 pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();

@@ -80,7 +80,8 @@ pub fn correlate_with(
 ) -> Result<Option<Correlation>> {
     config.settle(materials)?;
     let (seed, names) = (Seed(config.seed), config.evaluators());
-    materials.settle(&mut config.judging, &names, config.space, seed, workers)?;
+    interrupt
+        .at_once(|| materials.settle(&mut config.judging, &names, config.space, seed, workers))?;
     identity::keep(folder, materials)?;
     folder.write(&config)?;
     let mut journal: Journal<Judged> = folder.journal(ARCHITECTURES)?;
