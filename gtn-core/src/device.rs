@@ -42,6 +42,15 @@ pub fn gpu_name(device: &Device) -> Option<String> {
     }
 }
 
+/// Bits of the vectors in which operations on the CPU compute, the widest that it has if the environment does not
+/// limit them (`GTN_SIMD=avx2` or `scalar`): 512 with AVX-512, 256 with AVX2, 32 without vectors.
+///
+/// Results agree to the last bit between machines where this is the same, and to rounding between others.
+#[must_use]
+pub fn vector_bits() -> usize {
+    crate::cpu::vector_bits()
+}
+
 /// For tests: the first CUDA device, or `None`, with the reason printed.
 ///
 /// `GTN_REQUIRE_CUDA=1` makes a missing device a failure, for machines that should have one.

@@ -69,7 +69,7 @@ fn timeless(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(folder);
     files.retain(|path, _| {
         let name = path.file_name().unwrap().to_string_lossy();
-        let timed = name == "README.md" || name.ends_with(".clock.json");
+        let timed = name == "README.md" || name.ends_with(".work.json");
         !timed && !path.parent().unwrap().ends_with("parts")
     });
     files
@@ -92,7 +92,10 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     let interrupt = ["-INT", &stopped.id().to_string()];
     assert!(process::Command::new("kill").args(interrupt).status().unwrap().success());
     assert_eq!(stopped.wait().unwrap().code(), Some(130));
-    assert!(!smoke.join("README.md").exists());
+    let early = fs::read_to_string(smoke.join("README.md")).unwrap();
+    assert!(early.contains("1 of 2 parts are done; not yet: gtn-full-seed1."), "{early}");
+    let index = fs::read_to_string(killed.join("README.md")).unwrap();
+    assert!(index.contains("1 of 2 parts are done; not yet: gtn-full-seed1."), "{index}");
     let first = fs::read(&done).unwrap();
     reproduce("cifar-128", &killed);
     assert_eq!(fs::read(&done).unwrap(), first, "a part that is done is left alone");

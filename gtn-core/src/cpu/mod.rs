@@ -14,7 +14,7 @@ pub(crate) use product::{
 };
 #[cfg(test)]
 pub(crate) use simd::tests::with_every_width;
-pub(crate) use simd::{Lanes, Mask, dispatch};
+pub(crate) use simd::{Lanes, Mask, dispatch, vector_bits};
 
 use crate::layout::{aligned, channels_first, channels_last, one_for_all};
 use crate::{Error, Result};

@@ -21,6 +21,19 @@ pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     Simd::vectorize(pulp::Scalar::new(), op)
 }
 
+/// Bits of the vectors that [`dispatch`] chooses.
+pub(crate) fn vector_bits() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+
+        fn with_simd<S: Simd>(self, _simd: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    dispatch(Lanes) * 8 * size_of::<f32>()
+}
+
 /// How wide vectors may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Limit {

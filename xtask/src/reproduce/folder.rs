@@ -43,9 +43,9 @@ impl Folder {
         self.0.join("sheets").join(format!("{part}.png"))
     }
 
-    /// When the present process began to work on it.
-    pub(super) fn clock(&self, part: &str) -> PathBuf {
-        self.0.join("runs").join(format!("{part}.clock.json"))
+    /// Which processes worked on it, and for how long.
+    pub(super) fn worklog(&self, part: &str) -> PathBuf {
+        self.0.join("runs").join(format!("{part}.work.json"))
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn write(out: &Path, studies: &[Study]) -> Result<()> {
     text += "\nBy Such et al., [Generative Teaching Networks](https://arxiv.org/abs/1912.07768).\n";
     for study in studies.iter().filter(|study| study.has_begun()) {
         let (name, profile) = (study.target.name(), study.profile.name());
-        let found = study.report()?;
+        let found = study.findings()?;
         let title = match found {
             Some(_) => format!("[{name}, {profile}]({name}/{profile}/README.md)"),
             // There is no page yet.
@@ -28,19 +28,19 @@ pub(super) fn write(out: &Path, studies: &[Study]) -> Result<()> {
             capitalized(study.target.measures()),
             study.target.published()
         );
-        let Some((report, records)) = found else {
+        let Some(found) = found else {
             let done = study.records()?.iter().flatten().count();
             let _ = writeln!(text, "{done} of {} parts are done.", study.parts.len());
             continue;
         };
-        let _ = writeln!(text, "{}", report.summary.markdown());
-        for plot in &report.plots {
+        let _ = writeln!(text, "{}", found.report.summary.markdown());
+        for plot in &found.report.plots {
             let _ = writeln!(text, "![{}]({name}/{profile}/{})\n", plot.caption, plot.file);
         }
-        for remark in remarks(study, &report, &records) {
+        for remark in remarks(study, &found) {
             let _ = writeln!(text, "- {remark}");
         }
-        let _ = writeln!(text, "- {}\n- Again: `{}`", origin(&records), command(study));
+        let _ = writeln!(text, "- {}\n- Again: `{}`", origin(&found), command(study));
     }
     write_whole(&out.join("README.md"), text.as_bytes())
 }

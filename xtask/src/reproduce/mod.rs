@@ -1,6 +1,5 @@
 //! `cargo xtask reproduce`.
 
-mod clock;
 mod folder;
 mod index;
 mod nas;
@@ -13,6 +12,7 @@ mod source;
 mod study;
 mod targets;
 mod teaching;
+mod worklog;
 
 use anyhow::{Result, ensure};
 use candle_core::Device;

@@ -11,7 +11,7 @@ use std::process::Command;
 pub(crate) struct Origin {
     /// The commit, and whether something in the checkout differed from it.
     pub(super) commit: String,
-    /// Processor, cores and system; and the GPU, where it computes on one.
+    /// Processor, cores, vectors and system; and the GPU, where it computes on one.
     pub(super) machine: String,
 }
 
@@ -23,6 +23,20 @@ impl Origin {
             None => machine(),
         };
         Self { commit: commit(), machine }
+    }
+
+    /// The code and the machines behind a figure to which several processes came, each with its own.
+    pub(super) fn of_all<'a>(origins: impl IntoIterator<Item = &'a Self> + Clone) -> Self {
+        let told = |of: fn(&Self) -> &str| {
+            let mut told: Vec<&str> = Vec::new();
+            for text in origins.clone().into_iter().map(of) {
+                if !told.contains(&text) {
+                    told.push(text);
+                }
+            }
+            told.join(", then ")
+        };
+        Self { commit: told(|origin| &origin.commit), machine: told(|origin| &origin.machine) }
     }
 }
 
@@ -46,11 +60,28 @@ fn git(args: &[&str]) -> Option<String> {
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
-    format!("{}, {cores}, {}", processor(), std::env::consts::OS)
+    let vectors = gtn_core::device::vector_bits();
+    format!("{}, {cores}, {vectors}-bit vectors, {}", processor(), std::env::consts::OS)
 }
 
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     model.map_or(std::env::consts::ARCH.to_owned(), |(_, model)| model.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_worked_on_a_figure_are_told_once() {
+        let origin = |commit: &str, machine: &str| Origin {
+            commit: commit.to_owned(),
+            machine: machine.to_owned(),
+        };
+        let all = [origin("a", "m"), origin("b", "m"), origin("a", "m")];
+        assert_eq!(Origin::of_all(&all), origin("a, then b", "m"));
+        assert_eq!(Origin::of_all(&all[..1]), all[0]);
+    }
 }

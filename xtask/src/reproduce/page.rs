@@ -1,10 +1,10 @@
 //! The page of one target in one profile.
 
-use super::clock::words;
 use super::part::Record;
 use super::profile::Profile;
-use super::report::{Report, Table};
-use super::study::Study;
+use super::report::Table;
+use super::study::{Findings, Study};
+use super::worklog::words;
 use anyhow::Result;
 use gtn_cli::run_dir::write_whole;
 use std::collections::BTreeSet;
@@ -15,39 +15,34 @@ pub(super) const GENERATED: &str = "<!-- Written by `cargo xtask reproduce` from
 /// Remarks by hand, which become part of a page.
 const BY_HAND: &str = "remarks.md";
 
-/// Writes the page of a target, with its plots and CSV files, once all its parts are done.
-/// Returns whether they are.
+/// Writes the page of a target, with its plots and CSV files, once there is something to tell.
+/// Returns whether there is.
 ///
 /// # Errors
 /// When results are damaged, or the folder cannot be written.
 pub(super) fn write(study: &Study) -> Result<bool> {
-    let Some((report, records)) = study.report()? else { return Ok(false) };
+    let Some(found) = study.findings()? else { return Ok(false) };
     let write = |name: &str, text: &str| write_whole(&study.folder.file(name), text.as_bytes());
-    for (file, text) in &report.csv {
+    for (file, text) in &found.report.csv {
         write(file, text)?;
     }
-    for plot in &report.plots {
+    for plot in &found.report.plots {
         write(plot.file, &plot.svg)?;
     }
     let by_hand = super::folder::read(&study.folder.file(BY_HAND))?;
-    write("README.md", &page(study, &report, &records, by_hand.as_deref())?)?;
+    write("README.md", &page(study, &found, by_hand.as_deref())?)?;
     Ok(true)
 }
 
-fn page(
-    study: &Study,
-    report: &Report,
-    records: &[Record],
-    by_hand: Option<&str>,
-) -> Result<String> {
-    let target = study.target;
+fn page(study: &Study, found: &Findings, by_hand: Option<&str>) -> Result<String> {
+    let (target, report) = (study.target, &found.report);
     let mut text = String::new();
     let _ = writeln!(text, "# {}: {}\n\n{GENERATED}\n", target.name(), target.measures());
     let _ = writeln!(text, "Published: {}.\n\n{}", target.published(), report.summary.markdown());
     for plot in &report.plots {
         let _ = writeln!(text, "![{}]({})\n", plot.caption, plot.file);
     }
-    for remark in remarks(study, report, records) {
+    for remark in remarks(study, found) {
         let _ = writeln!(text, "- {remark}");
     }
     if let Some(by_hand) = by_hand {
@@ -63,10 +58,9 @@ fn page(
         let _ = writeln!(text, "\n## {heading}\n\n{}", table.markdown().trim_end());
     }
     let _ = writeln!(text, "\n## Where the figures come from\n");
-    let _ = writeln!(text, "{}\n", origin(records));
+    let _ = writeln!(text, "{}\n", origin(found));
     let mut parts = Table::new(["part", "result", "wall time", "commit"]);
-    for (part, record) in study.parts.iter().zip(records) {
-        let id = part.id();
+    for (id, record) in &found.records {
         parts.row([
             format!("[{id}](configs/{id}.toml)"),
             format!("[JSON](parts/{id}.json)"),
@@ -82,16 +76,28 @@ fn page(
 }
 
 /// What a reader must know, a sentence or two each.
-pub(super) fn remarks(study: &Study, report: &Report, records: &[Record]) -> Vec<String> {
-    let about_data: BTreeSet<_> = records.iter().filter_map(|r| r.data.remark.clone()).collect();
+pub(super) fn remarks(study: &Study, found: &Findings) -> Vec<String> {
+    let Findings { report, records, missing } = found;
+    let early = (!missing.is_empty()).then(|| {
+        format!(
+            "{} of {} parts are done; not yet: {}.",
+            records.len(),
+            study.parts.len(),
+            missing.join(", ")
+        )
+    });
+    let about_data = records.iter().filter_map(|(_, record)| record.data.remark.clone());
+    let about_data: BTreeSet<_> = about_data.collect();
     let profile = study.profile.remark().to_owned();
-    about_data.into_iter().chain([profile]).chain(report.remarks.iter().cloned()).collect()
+    let remarks = early.into_iter().chain(about_data).chain([profile]);
+    remarks.chain(report.remarks.iter().cloned()).collect()
 }
 
 /// Data, machine, commit and time of all parts together.
-pub(super) fn origin(records: &[Record]) -> String {
+pub(super) fn origin(found: &Findings) -> String {
+    let records = || found.records.iter().map(|(_, record)| record);
     let distinct = |of: fn(&Record) -> &str| {
-        let all: BTreeSet<_> = records.iter().map(of).collect();
+        let all: BTreeSet<_> = records().map(of).collect();
         all.into_iter().collect::<Vec<_>>().join("; ")
     };
     format!(
@@ -99,7 +105,7 @@ pub(super) fn origin(records: &[Record]) -> String {
         distinct(|record| &record.data.description),
         distinct(|record| &record.origin.machine),
         distinct(|record| &record.origin.commit),
-        words(records.iter().map(|record| record.seconds).sum())
+        words(records().map(|record| record.seconds).sum())
     )
 }
 

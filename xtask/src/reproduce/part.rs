@@ -27,6 +27,9 @@ pub(crate) trait Part {
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>>;
 }
 
+/// What part of a step that is differentiated through a plain step takes.
+pub(crate) const PLAIN_STEP: f64 = 1.0 / 3.0;
+
 /// What a part measures with.
 pub(crate) struct Bench<'a> {
     pub(crate) dataset: &'a Dataset,
@@ -53,6 +56,14 @@ pub(super) struct Record {
 pub(crate) struct Results(pub(super) BTreeMap<String, Value>);
 
 impl Results {
+    /// What the part of this name found, if it is done.
+    ///
+    /// # Errors
+    /// When it is of another form.
+    pub(crate) fn find<R: DeserializeOwned>(&self, part: &str) -> Result<Option<R>> {
+        self.0.contains_key(part).then(|| self.get(part)).transpose()
+    }
+
     /// What the part of this name found.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! A target in one profile: which of its parts are done, and doing the others.
 
-use super::clock::{Clock, words};
 use super::folder::{Folder, read};
 use super::origin::Origin;
 use super::part::{Bench, Part, Record, Results};
@@ -8,6 +7,7 @@ use super::profile::Profile;
 use super::report::Report;
 use super::source::Library;
 use super::targets::Target;
+use super::worklog::{Worklog, words};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use gtn_cli::commands::train::Ended;
@@ -22,6 +22,15 @@ pub(super) struct Study {
     pub(super) profile: Profile,
     pub(super) folder: Folder,
     pub(super) parts: Vec<Box<dyn Part>>,
+}
+
+/// What the parts that are done found.
+pub(super) struct Findings {
+    pub(super) report: Report,
+    /// By the parts' names, in their order.
+    pub(super) records: Vec<(String, Record)>,
+    /// The names of the parts that are not done.
+    pub(super) missing: Vec<String>,
 }
 
 /// The lines of a configuration that decide a result: how much memory a training takes does not.
@@ -59,9 +68,12 @@ impl Study {
         self.parts.iter().any(|part| self.folder.config(part.id()).exists())
     }
 
-    /// The records of the parts that are done, in their order; `None` for the others.
+    /// The records of the parts that are done, with these settings, in their order; `None` for the others.
     pub(super) fn records(&self) -> Result<Vec<Option<Record>>> {
         let records = self.parts.iter().map(|part| {
+            if self.difference(part.as_ref())?.is_some() {
+                return Ok(None);
+            }
             let path = self.folder.result(part.id());
             let text = read(&path)?;
             let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
@@ -93,6 +105,9 @@ impl Study {
             if records[index].is_some() {
                 continue;
             }
+            if lab.interrupt.raised() {
+                return Ok(Ended::Interrupted);
+            }
             tracing::info!(
                 "{}, {}: part {} of {}, {}{}",
                 self.target.name(),
@@ -117,7 +132,7 @@ impl Study {
     fn measure_part(&self, part: &dyn Part, results: &Results, lab: &Lab) -> Result<Ended> {
         let data = lab.library.open(self.target.source(self.profile))?;
         write_whole(&self.folder.config(part.id()), part.config()?.as_bytes())?;
-        let clock = Clock::start(&self.folder.clock(part.id()), &self.folder.run(part.id()))?;
+        let worklog = Worklog::open(&self.folder.worklog(part.id()), &lab.origin)?;
         let bench = Bench {
             dataset: &data.dataset,
             device: &lab.device,
@@ -125,11 +140,12 @@ impl Study {
             interrupt: &lab.interrupt,
             results,
         };
-        let Some(result) = part.measure(&bench)? else { return Ok(Ended::Interrupted) };
+        let measured = worklog.during(|| part.measure(&bench))??;
+        let Some(result) = measured else { return Ok(Ended::Interrupted) };
         let record = Record {
             data: data.about.clone(),
-            origin: lab.origin.clone(),
-            seconds: clock.seconds(),
+            origin: worklog.origin(),
+            seconds: worklog.seconds(),
             result,
         };
         let text = serde_json::to_string_pretty(&record)? + "\n";
@@ -139,19 +155,25 @@ impl Study {
 
     /// Fails where a part was begun with other settings.
     fn check(&self, part: &dyn Part) -> Result<()> {
+        let Some((there, here)) = self.difference(part)? else { return Ok(()) };
+        bail!(
+            "{} was begun with other settings (`{there}`, now `{here}`); remove {} to measure it anew, or choose another folder with --out",
+            self.folder.config(part.id()).display(),
+            self.folder.path().display()
+        )
+    }
+
+    /// Where the settings with which a part was begun differ from the present ones, if they do: there and here.
+    fn difference(&self, part: &dyn Part) -> Result<Option<(String, String)>> {
         let path = self.folder.config(part.id());
-        let (Some(there), here) = (read(&path)?, part.config()?) else { return Ok(()) };
+        let (Some(there), here) = (read(&path)?, part.config()?) else { return Ok(None) };
         let (there, here) = (decisive(&there), decisive(&here));
         if there == here {
-            return Ok(());
+            return Ok(None);
         }
         let differ = there.into_iter().zip(here).find(|(there, here)| there != here);
         let (there, here) = differ.unwrap_or(("fewer or more lines", "these"));
-        bail!(
-            "{} was begun with other settings (`{there}`, now `{here}`); remove {} to measure it anew, or choose another folder with --out",
-            path.display(),
-            self.folder.path().display()
-        )
+        Ok(Some((there.to_owned(), here.to_owned())))
     }
 
     /// Seconds that the parts that are not done will take, judging by the others.
@@ -169,15 +191,21 @@ impl Study {
         (done > 0.0).then(|| seconds / done * left)
     }
 
-    /// What was found, once all parts are done.
-    pub(super) fn report(&self) -> Result<Option<(Report, Vec<Record>)>> {
+    /// What was found, once enough parts are done to tell.
+    pub(super) fn findings(&self) -> Result<Option<Findings>> {
         let records = self.records()?;
         let results = self.results(&records);
-        let Some(records) = records.into_iter().collect::<Option<Vec<_>>>() else {
+        let ids = self.parts.iter().map(|part| part.id().to_owned());
+        let (done, missing): (Vec<_>, Vec<_>) =
+            ids.zip(records).partition(|(_, record)| record.is_some());
+        if done.is_empty() || !(missing.is_empty() || self.target.tells_early()) {
             return Ok(None);
-        };
-        let settings = self.target.settings(self.profile);
-        Ok(Some((self.target.report(settings, &results)?, records)))
+        }
+        let report = self.target.report(self.target.settings(self.profile), &results);
+        let report = report.with_context(|| self.folder.path().display().to_string())?;
+        let records = done.into_iter().filter_map(|(id, record)| Some((id, record?))).collect();
+        let missing = missing.into_iter().map(|(id, _)| id).collect();
+        Ok(Some(Findings { report, records, missing }))
     }
 }
 
@@ -259,15 +287,17 @@ mod tests {
         let study = || Study::new(&Counting, Profile::Smoke, out.path(), &lab.library).unwrap();
         assert!(!study().has_begun());
         assert_eq!(study().measure(&lab).unwrap(), Ended::Interrupted);
-        assert!(study().has_begun() && study().report().unwrap().is_none());
+        assert!(study().has_begun() && study().findings().unwrap().is_none());
         assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
         assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
         assert_eq!(MEASURED.load(Ordering::SeqCst), 4);
-        let (report, records) = study().report().unwrap().unwrap();
-        assert_eq!((report.remarks, records.len()), (vec![r#"{"before":3}"#.to_owned()], 3));
+        let Findings { report, records, missing } = study().findings().unwrap().unwrap();
+        assert_eq!(report.remarks, [r#"{"before":3}"#]);
+        assert_eq!((records.len(), missing), (3, vec![]));
 
         std::fs::write(study().folder.config("b"), "name = 'other'\n").unwrap();
         let message = study().measure(&lab).unwrap_err().to_string();
         assert!(message.contains("(`name = 'other'`, now `name = 'b'`)"), "{message}");
+        assert!(study().findings().unwrap().is_none(), "what was found otherwise is not told");
     }
 }

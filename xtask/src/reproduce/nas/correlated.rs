@@ -1,7 +1,7 @@
 //! A sample of architectures, judged by all evaluators: the part.
 
-use super::{PLAIN_STEP, SAMPLE, begun, judged, materials, steps, workers};
-use crate::reproduce::part::{Bench, Part};
+use super::{SAMPLE, begun, judged, materials, steps, workers};
+use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
 use gtn_cli::nas::correlate::{self, CONFIG, CorrelateConfig, Judged, correlate_with};

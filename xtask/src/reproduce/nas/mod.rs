@@ -70,6 +70,3 @@ fn steps(config: &CorrelateConfig) -> f64 {
     let estimates = last(&config.real_steps) + config.gtn_steps.as_deref().map_or(0, last);
     (config.learners * estimates + config.full_learners * config.judging.full.steps) as f64
 }
-
-/// What part of a step that is differentiated through a plain step takes.
-const PLAIN_STEP: f64 = 1.0 / 3.0;

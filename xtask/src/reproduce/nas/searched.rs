@@ -1,7 +1,7 @@
 //! One search for each of several seeds: the part.
 
-use super::{Correlation, PLAIN_STEP, SAMPLE, begun, materials, workers};
-use crate::reproduce::part::{Bench, Part};
+use super::{Correlation, SAMPLE, begun, materials, workers};
+use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::{Context, Result};
 use gtn_cli::config::{Config, Layer};
 use gtn_cli::nas::correlate::CorrelateConfig;

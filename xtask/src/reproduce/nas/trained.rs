@@ -1,7 +1,7 @@
 //! Long trainings of what searches found: the part.
 
-use super::{Correlation, Found, PLAIN_STEP, SAMPLE, begun, judged, materials, steps, workers};
-use crate::reproduce::part::{Bench, Part};
+use super::{Correlation, Found, SAMPLE, begun, judged, materials, steps, workers};
+use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
 use gtn_cli::nas::correlate::{ARCHITECTURES, CONFIG, CorrelateConfig, judge_these};

@@ -46,6 +46,10 @@ impl Target for Comparison {
         teaching::parts(self.rows, settings, data)
     }
 
+    fn tells_early(&self) -> bool {
+        true
+    }
+
     fn report(&self, settings: &str, results: &Results) -> Result<Report> {
         teaching::report(self.title, self.rows, settings, results)
     }

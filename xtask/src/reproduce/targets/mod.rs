@@ -43,7 +43,12 @@ pub(crate) trait Target: Sync {
     /// When the settings cannot be.
     fn parts(&self, settings: &str, data: &str) -> Result<Vec<Box<dyn Part>>>;
 
-    /// What all parts together tell.
+    /// Whether there is something to tell before all parts are done.
+    fn tells_early(&self) -> bool {
+        false
+    }
+
+    /// What the parts that are done tell: all, unless it [tells early](Self::tells_early).
     ///
     /// # Errors
     /// When results are of another form.

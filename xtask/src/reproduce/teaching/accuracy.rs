@@ -10,7 +10,7 @@ use gtn_cli::records::Accuracy;
 use gtn_cli::report::plot::{Axis, LinePlot, Point, Scale, Series};
 use std::fmt::Write;
 
-/// What the parts of one row found, with their seeds.
+/// What the parts of one row found that are done, with their seeds; at least one.
 struct Found {
     row: Row,
     parts: Vec<(u64, Learned)>,
@@ -36,10 +36,10 @@ impl Found {
 /// How a part can be measured without this program.
 pub(crate) const AGAIN: &str = "A single training again: `gtn train --config configs/PART.toml --data DATA --out RUN`, then `gtn eval RUN`, which also tunes and judges real data.";
 
-/// Tables, plot and CSV of these rows; `title` stands above the plot.
+/// Tables, plot and CSV of these rows, as far as they are done; `title` stands above the plot.
 ///
 /// # Errors
-/// When results are missing or of another form.
+/// When there are no results, or they are of another form.
 pub(crate) fn report(
     title: &str,
     rows: &[Row],
@@ -54,14 +54,20 @@ pub(crate) fn report(
             left_out.push(row.label);
             continue;
         }
-        let parts = seeds.iter().map(|&seed| Ok((seed, results.get(&part(&row, seed))?)));
-        found.push(Found { row, parts: parts.collect::<Result<_>>()? });
+        let mut parts = Vec::new();
+        for &seed in seeds {
+            parts.extend(results.find(&part(&row, seed))?.map(|learned| (seed, learned)));
+        }
+        if !parts.is_empty() {
+            found.push(Found { row, parts });
+        }
     }
     let steps = found.first().and_then(|found| found.parts.first());
-    let steps = &steps.context("there are no rows")?.1.steps;
+    let steps = &steps.context("no row has results")?.1.steps;
     let of_teachers = found.iter().filter(|found| found.row.kind == Kind::Teacher);
     let sheets = of_teachers.filter_map(|found| {
-        let (seed, first) = found.parts.first()?;
+        let shown = settings.run(&found.row).ok()?.shown()?;
+        let (seed, first) = found.parts.iter().find(|(seed, _)| *seed == shown)?;
         let label = format!("{}, seed {seed}", found.row.label);
         first.diverged.is_none().then(|| (part(&found.row, *seed), label))
     });
@@ -230,6 +236,20 @@ seeds = [1, 2]
         let (file, csv) = &report.csv[0];
         assert_eq!((*file, csv.lines().count()), ("accuracy.csv", 1 + 3 * 6));
         assert!(csv.contains("\ngtn,1,2,4,1\n"), "{csv}");
+    }
+
+    #[test]
+    fn rows_are_told_as_far_as_they_are_done() {
+        let mut results = results();
+        results.0.remove("gtn-seed1");
+        let early = report("Accuracy", &ROWS, SETTINGS, &results).unwrap();
+        let table = early.summary.markdown();
+        assert!(table.contains("| GTN | 98.9 % | 10.00 % | 0.00 | – | 2 |"), "{table}");
+        assert_eq!(early.sheets, [], "only the first seed has one");
+        results.0.remove("gtn-seed2");
+        let early = report("Accuracy", &ROWS, SETTINGS, &results).unwrap();
+        assert_eq!(early.summary.markdown().lines().count(), 3);
+        assert_eq!(early.remarks[0], "From best to worst: real data.");
     }
 
     #[test]

@@ -65,6 +65,13 @@ pub(super) struct Run {
     set: Table,
 }
 
+impl Run {
+    /// The seed whose synthetic images are shown.
+    pub(super) fn shown(&self) -> Option<u64> {
+        self.seeds.first().copied()
+    }
+}
+
 impl Settings {
     pub(super) fn read(settings: &str) -> Result<Self> {
         toml::from_str(settings).context("settings of rows")
@@ -97,7 +104,7 @@ pub(crate) fn parts(rows: &[Row], settings: &str, data: &str) -> Result<Vec<Box<
             let (id, learners) = (part(row, seed), settings.learners);
             parts.push(match row.kind {
                 Kind::Teacher => {
-                    let sheet = seed == run.seeds[0];
+                    let sheet = run.shown() == Some(seed);
                     Box::new(Taught { id, config, learners, sheet })
                 }
                 Kind::RealData => Box::new(Real { id, config, learners }),

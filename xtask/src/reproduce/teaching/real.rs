@@ -1,7 +1,7 @@
 //! Learners taught by real data, the learning rate and momentum tuned on the validation split.
 
 use super::{Learned, commented, marks};
-use crate::reproduce::part::{Bench, Part};
+use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::comparison::School;
 use gtn_cli::config::RunConfig;
@@ -28,8 +28,8 @@ impl Part for Real {
     }
 
     fn work(&self) -> f64 {
-        // A plain step takes about a third of a step that is differentiated through.
-        ((School::TUNING + self.learners) * self.config.recipe.inner.steps) as f64 / 3.0
+        let learners = School::TUNING + self.learners;
+        PLAIN_STEP * (learners * self.config.recipe.inner.steps) as f64
     }
 
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
@@ -37,7 +37,7 @@ impl Part for Real {
         let school = School::open(config, &config.recipe.learner, bench.dataset, bench.device)?;
         let school = school.judging_after(steps.clone());
         let mut progress = Progress::new("real data", School::TUNING + self.learners, 0);
-        let rates = school.tune(&mut progress)?;
+        let rates = bench.interrupt.at_once(|| school.tune(&mut progress))?;
         let mut learners = Vec::new();
         for index in 0..self.learners as u64 {
             if bench.interrupt.raised() {
