@@ -244,11 +244,18 @@ fn run<S: NetworkSpace>(
         steps: config.steps,
         budget: config.budget,
     };
+    let before = journal.entries().count();
     let mut meter = Meter::new(config.budget, journal.entries());
     let trials = search.run_with(space, &mut strategy, evaluator, &mut journal, |trials| {
         meter.show(trials);
         if interrupt.raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    if trials.len() == before && !interrupt.raised() {
+        tracing::info!(
+            "{}: the budget was spent before; ask for more trials, steps or seconds to go on",
+            folder.path().display()
+        );
+    }
     let named = |trial: &Trial<S::Arch>| Trial {
         trial: trial.trial,
         arch: trial.arch.to_string(),
