@@ -63,19 +63,26 @@ impl Split {
 }
 
 impl Split {
-    /// At most `limit` of the images, spread evenly: a split may lie in the order of its classes.
+    /// At most `limit` of the images, in their order: of each class the same share, spread evenly over it, whatever the
+    /// order of classes.
     ///
     /// ```
     /// let sizes = gtn_data::digits::Sizes { train: 100, validation: 20, test: 20 };
     /// let digits = gtn_data::digits::generate(sizes, 7)?;
-    /// assert_eq!(digits.train().thinned(30).len(), 30);
+    /// let thinned = digits.train().thinned(30);
+    /// assert_eq!((thinned.len(), thinned.labels().iter().filter(|label| **label == 3).count()), (30, 3));
     /// assert_eq!(digits.train().thinned(300).len(), 100);
     /// # Ok::<(), gtn_data::Error>(())
     /// ```
     #[must_use]
     pub fn thinned(&self, limit: usize) -> Self {
         let count = self.len().min(limit);
-        let indices: Vec<usize> = (0..count).map(|i| i * self.len() / count).collect();
+        // A stride over the split itself could meet a part of the classes only, where these take turns.
+        let mut by_class: Vec<usize> = (0..self.len()).collect();
+        by_class.sort_by_key(|&index| self.labels()[index]);
+        let mut indices: Vec<usize> =
+            (0..count).map(|i| by_class[i * self.len() / count]).collect();
+        indices.sort_unstable();
         let images = Arc::new(self.images.subset(&indices));
         Self { images, normalization: Arc::clone(&self.normalization) }
     }

@@ -95,7 +95,11 @@ impl<T: Entry> Journal<T> {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let Some((file, _)) = &mut self.file else { return Ok(()) };
-        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        let written = file.metadata().and_then(|before| {
+            let written = file.write_all(bytes).and_then(|()| file.sync_data());
+            // A part of a line would spoil the next one.
+            written.inspect_err(|_| drop(file.set_len(before.len())))
+        });
         written.map_err(|error| self.failed(error))
     }
 

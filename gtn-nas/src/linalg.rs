@@ -9,16 +9,17 @@ pub(crate) struct Cholesky {
 }
 
 impl Cholesky {
-    /// Factors a symmetric matrix of `n` rows; `None` if it is not positive definite.
+    /// Factors a symmetric matrix of `n` rows; `None` if it is not positive definite, or so little that rounding hides it.
     pub(crate) fn of(n: usize, matrix: impl Fn(usize, usize) -> f64) -> Option<Self> {
         let mut lower = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..=i {
                 let known: f64 = (0..j).map(|k| lower[i * n + k] * lower[j * n + k]).sum();
-                let rest = matrix(i, j) - known;
+                let entry = matrix(i, j);
+                let rest = entry - known;
                 lower[i * n + j] = if i != j {
                     rest / lower[j * n + j]
-                } else if rest > 0.0 {
+                } else if rest > n as f64 * f64::EPSILON * entry {
                     rest.sqrt()
                 } else {
                     return None;

@@ -60,6 +60,15 @@ impl Outcome {
 }
 
 impl Measurement {
+    /// The same, as a failure if its score is no number.
+    pub(crate) fn checked(self) -> Self {
+        let outcome = match self.outcome {
+            Outcome::Score(score) => Outcome::of(score),
+            failed => failed,
+        };
+        Self { outcome, ..self }
+    }
+
     /// The score, if there is one.
     pub fn score(&self) -> Option<f64> {
         match self.outcome {

@@ -96,7 +96,7 @@ where
 }
 
 /// Does `work` on all `jobs`, at most `workers` at a time. `done` sees each result as it comes, in any
-/// order; once it breaks off, no more jobs are begun, and those under way are waited for.
+/// order; once it breaks off, no more jobs are begun, and those under way are waited for. Returns why it first did.
 ///
 /// # Errors
 /// [`Error::Threads`] when a thread for each of so many cannot be started.
@@ -133,7 +133,7 @@ pub fn side_by_side<J: Send + Sync, R: Send, B>(
             }
             let (job, result) = crew.receive();
             if let ControlFlow::Break(why) = done(job, result) {
-                broken = Some(why);
+                broken.get_or_insert(why);
             }
         }
     })

@@ -3,6 +3,7 @@
 
 use super::folder::Folder;
 use super::materials::Materials;
+use crate::config::Config;
 use crate::error::Usage;
 use crate::fingerprint;
 use crate::run_dir::write_whole;
@@ -20,6 +21,19 @@ struct Identity {
     teacher: Option<String>,
     /// Of all images and labels.
     data: String,
+}
+
+/// Begins in a folder, or goes on in it: writes `config` into it.
+///
+/// # Errors
+/// As [`keep`].
+pub fn begin(folder: &Folder, materials: &Materials, config: &impl Config) -> Result<()> {
+    // A folder is begun once its configuration is there. Where it is, nothing is written before the materials are known to be the same.
+    if !folder.is_begun() {
+        folder.write(config)?;
+    }
+    keep(folder, materials)?;
+    folder.write(config)
 }
 
 /// Fails unless the folder was begun with these materials; where it has just begun, this is what it begins with.

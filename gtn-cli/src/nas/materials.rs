@@ -7,7 +7,7 @@ use crate::error::Usage;
 use crate::progress::Progress;
 use crate::trained::Trained;
 use crate::tuning::{Given, tune};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use gtn_core::data::{Batch, Batches, ImageShape};
 use gtn_core::inner::Rates;
@@ -17,11 +17,12 @@ use gtn_data::Dataset;
 use gtn_nas::evaluator::proxy::ZeroCost;
 use gtn_nas::evaluator::{Evaluator, Exam, Full, Gtn, Lowered, Real, judge};
 use gtn_nas::space::{NetworkSpace, SpaceSpec};
+use gtn_nas::trial::Outcome;
 use gtn_nas::{side_by_side, with_space};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Images at which proxies look.
+/// Images at which proxies look, at most.
 const PROBED: usize = 64;
 /// Steps on real data where nobody says otherwise.
 const REAL_STEPS: usize = 32;
@@ -76,7 +77,8 @@ impl Materials {
             .augmented(judging.full.augment, "full.augment.pad")?;
         let validation =
             Judged::new(dataset.validation(), "validation", classes, judging.judged, &device)?;
-        let probed = train.batch(0, PROBED)?;
+        // No more than there are: no image is looked at twice.
+        let probed = train.batch(0, PROBED.min(dataset.train().len()))?;
         let validation = Exam::new(validation.batches())?;
         Ok(Self { trained, train, augmented, validation, probed, device, dataset })
     }
@@ -224,29 +226,48 @@ impl Materials {
         let given = Given { lr: judging.real.lr, momentum: judging.real.momentum };
         let (name, total) = ("tuning on real data", given.pairs() * architectures);
         let mut progress = Progress::new(name, total, 0);
-        tune(judging.real.optimizer, given, architectures, &mut progress, |rates, progress| {
-            let real = self.real(judging, rates);
-            let lowered = self.lowered(EvaluatorName::Real, space, &real);
-            let mut scores = Vec::with_capacity(architectures);
-            side_by_side(
-                workers,
-                0..architectures as u64,
-                |&number| {
-                    let seed = seed.derive("tuning", number);
-                    let arch = space.sample(&mut seed.rng());
-                    judge(&lowered, &arch, &[steps], seed).remove(0)
-                },
-                |_, measured| {
-                    scores.push(measured);
-                    progress.step("");
-                    ControlFlow::<()>::Continue(())
-                },
-            )?;
-            // In an order of their own, so that the sum is the same whoever was first.
-            scores.sort_by_key(|measured| measured.seed);
-            let sum: f64 = scores.iter().map(|measured| measured.score().unwrap_or(0.0)).sum();
-            Ok(sum / architectures as f64)
-        })
+        let (mut scored, mut failure) = (false, None);
+        let rates = tune(
+            judging.real.optimizer,
+            given,
+            architectures,
+            &mut progress,
+            |rates, progress| {
+                let real = self.real(judging, rates);
+                let lowered = self.lowered(EvaluatorName::Real, space, &real);
+                let mut scores = Vec::with_capacity(architectures);
+                side_by_side(
+                    workers,
+                    0..architectures as u64,
+                    |&number| {
+                        let seed = seed.derive("tuning", number);
+                        let arch = space.sample(&mut seed.rng());
+                        judge(&lowered, &arch, &[steps], seed).remove(0)
+                    },
+                    |_, measured| {
+                        scores.push(measured);
+                        progress.step("");
+                        ControlFlow::<()>::Continue(())
+                    },
+                )?;
+                // In an order of their own, so that the sum is the same whoever was first.
+                scores.sort_by_key(|measured| measured.seed);
+                for measured in &scores {
+                    match &measured.outcome {
+                        Outcome::Score(_) => scored = true,
+                        Outcome::Failed(why) => _ = failure.get_or_insert_with(|| why.clone()),
+                    }
+                }
+                let sum: f64 = scores.iter().map(|measured| measured.score().unwrap_or(0.0)).sum();
+                Ok(sum / architectures as f64)
+            },
+        )?;
+        ensure!(
+            scored,
+            "no training on real data came to an end, whatever its learning rate and momentum, the first for this reason: {}",
+            failure.unwrap_or_default()
+        );
+        Ok(rates)
     }
 }
 

@@ -158,9 +158,8 @@ pub fn search_with(
         .at_once(|| materials.settle(&mut config.judging, &[name], config.space, seed, workers))?;
     let evaluator = materials.evaluator(name, &config.judging)?;
     check_steps(&config, evaluator.steps())?;
-    identity::keep(folder, materials)?;
+    identity::begin(folder, materials, &config)?;
     warn_of_other_learners(&config, materials);
-    folder.write(&config)?;
 
     let trials = with_space!(config.space, space => {
         let evaluator = materials.lowered(name, &space, evaluator.as_ref());
@@ -252,7 +251,7 @@ fn run<S: NetworkSpace>(
     })?;
     if trials.len() == before && !interrupt.raised() {
         tracing::info!(
-            "{}: the budget was spent before; ask for more trials, steps or seconds to go on",
+            "{}: nothing was left to try, the budget being spent or every architecture known; ask for more trials, steps or seconds to go on",
             folder.path().display()
         );
     }

@@ -150,8 +150,33 @@ fn decode_all(files: &[File]) -> Result<(ImageShape, Vec<u8>)> {
 }
 
 fn decode(path: &Path) -> Result<DynamicImage> {
-    image::load_from_memory(&read(path)?)
+    let bytes = read(path)?;
+    if is_cut_off_jpeg(&bytes) {
+        let place = format!("offset {}", bytes.len());
+        return Err(malformed(
+            path,
+            place,
+            "the end marker of a JPEG image",
+            "the end of the file",
+        ));
+    }
+    image::load_from_memory(&bytes)
         .map_err(|error| malformed(path, "image data", "a PNG or JPEG image", error))
+}
+
+/// Whether a JPEG file ends before its image does, which the decoder would make up for with gray.
+fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
+    const END: [u8; 2] = [0xff, 0xd9];
+    let Some(mut rest) = bytes.strip_prefix(&[0xff, 0xd8]) else { return false };
+    // Past the segments before the image, which may hold a smaller one with an end of its own.
+    while let [0xff, kind, high, low, ..] = *rest {
+        if kind == 0xda {
+            return !rest.windows(2).any(|pair| pair == END);
+        }
+        rest = rest.get(2 + usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+    }
+    // No image at all: the decoder says what is wrong.
+    false
 }
 
 /// The pixels of one gray or three colored planes.
@@ -310,7 +335,9 @@ pub(crate) mod tests {
                 bytes[at] ^= change;
             }
             fs::write(&path, bytes)?;
-            if let Err(error) = load(dir.path()) {
+            let loaded = load(dir.path());
+            prop_assert!(!cut || loaded.is_err(), "cut off at {at}");
+            if let Err(error) = loaded {
                 prop_assert!(error.to_string().contains("train/ant"), "{error}");
             }
         }

@@ -119,6 +119,9 @@ fn read_idx<const DIMS: usize>(path: &Path) -> Result<([usize; DIMS], Vec<u8>)> 
     Ok((sizes, body.to_vec()))
 }
 
+/// Unpacked bytes that no data set needs more of.
+const MOST: u64 = 1 << 32;
+
 /// The contents of a gzip file; other files as they are. The name does not matter, as downloads
 /// often change it.
 fn unzip<'a>(path: &Path, raw: &'a [u8]) -> Result<Cow<'a, [u8]>> {
@@ -127,9 +130,13 @@ fn unzip<'a>(path: &Path, raw: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     }
     let mut decoder = GzDecoder::new(raw);
     let mut bytes = vec![];
-    if let Err(error) = decoder.read_to_end(&mut bytes) {
+    if let Err(error) = decoder.by_ref().take(MOST + 1).read_to_end(&mut bytes) {
         let place = format!("gzip stream, after {} unpacked bytes", bytes.len());
         return Err(malformed(path, place, "intact data", error));
+    }
+    if bytes.len() as u64 > MOST {
+        let place = format!("gzip stream, after {MOST} unpacked bytes");
+        return Err(malformed(path, place, "at most 4 GiB", "more"));
     }
     let rest = decoder.into_inner();
     if !rest.is_empty() {

@@ -28,7 +28,9 @@ pub fn judge<T: ?Sized>(
     let start = Instant::now();
     let found = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(candidate, steps, seed)));
     let reason = match found {
-        Ok(Ok(measured)) if measured.len() == steps.len() => return measured,
+        Ok(Ok(measured)) if measured.len() == steps.len() => {
+            return measured.into_iter().map(Measurement::checked).collect();
+        }
         Ok(Ok(measured)) => {
             format!("the evaluator measured {} times, not {}", measured.len(), steps.len())
         }

@@ -134,6 +134,8 @@ impl Search {
                 stopped |= told(&trials).is_break();
             }
         })?;
+        // The rest of the journal, behind trials of which nothing is known: they were under way when a process was killed.
+        trials.extend(journal.entries().filter(|trial| trial.trial >= next).cloned());
         Ok(trials)
     }
 }

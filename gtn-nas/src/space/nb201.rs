@@ -96,7 +96,8 @@ impl Space for Nb201Space {
         arch.0.iter().flat_map(|&op| one_hot(&OPS, op)).collect()
     }
 
-    /// The last node as a sum of terms of the input, without what is zero. The benchmark's
+    /// The last node as a sum of terms of the input, without what is zero. Two convolutions of the same are not told
+    /// from one that is counted twice. The benchmark's
     /// own count of 6,466 different architectures keeps sums apart that differ by zeros alone.
     fn key(&self, arch: &Nb201Arch) -> String {
         let mut nodes = vec![vec!["x".to_owned()]];

@@ -47,9 +47,10 @@ pub fn bootstrap(
         .collect();
     found.sort_by(f64::total_cmp);
     let outside = (1.0 - confidence.clamp(0.0, 1.0)) / 2.0;
-    let low = *found.get((outside * found.len() as f64) as usize)?;
-    let high = found[((1.0 - outside) * found.len() as f64).ceil() as usize - 1];
-    Some(Interval { low, high })
+    let last = found.len().checked_sub(1)?;
+    let high = (((1.0 - outside) * found.len() as f64).ceil() as usize - 1).min(last);
+    let low = ((outside * found.len() as f64) as usize).min(high);
+    Some(Interval { low: found[low], high: found[high] })
 }
 
 #[cfg(test)]

@@ -22,16 +22,36 @@ pub fn top_half(estimate: &[f64]) -> Vec<usize> {
     order
 }
 
-/// The share of the `k` truly best that are among the `k` best by the estimate. `None` for no candidates or `k = 0`.
+/// The share of the `k` truly best that are among the `k` best by the estimate; where several are equal on the edge of either, the mean
+/// over all ways to choose among them. `None` for no candidates or `k = 0`.
 ///
 /// # Panics
 /// When the sides are not equally long.
 pub fn top_recall(estimate: &[f64], truth: &[f64], k: usize) -> Option<f64> {
     assert_eq!(estimate.len(), truth.len(), "pairs of values");
     let k = k.min(truth.len());
-    let (chosen, best) = (order(estimate), order(truth));
-    let found = best[..k].iter().filter(|place| chosen[..k].contains(place)).count();
-    (k > 0).then(|| found as f64 / k as f64)
+    let found =
+        || -> f64 { among(estimate, k).iter().zip(among(truth, k)).map(|(e, t)| e * t).sum() };
+    (k > 0).then(|| found() / k as f64)
+}
+
+/// Of each value, the probability to be among the `k` highest, where equal ones are drawn; `k` is at least 1 and at most as many as there are.
+fn among(values: &[f64], k: usize) -> Vec<f64> {
+    let edge = values[order(values)[k - 1]];
+    let count =
+        |matches: fn(f64, f64) -> bool| values.iter().filter(|v| matches(**v, edge)).count();
+    let (above, equal) = (count(|v, edge| v > edge), count(|v, edge| v == edge));
+    let share = (k - above) as f64 / equal as f64;
+    let chance = |&v: &f64| {
+        if v > edge {
+            1.0
+        } else if v == edge {
+            share
+        } else {
+            0.0
+        }
+    };
+    values.iter().map(chance).collect()
 }
 
 /// How much better than the candidate with the highest estimate the truly best is; where several share the
@@ -62,6 +82,9 @@ mod tests {
         assert_eq!(top_recall(&estimate, &truth, 2), Some(0.5));
         assert_eq!(top_recall(&estimate, &truth, 3), Some(1.0));
         assert_eq!(top_recall(&estimate, &truth, 99), Some(1.0));
+        // Nothing to choose by is as good as chance, in whatever order.
+        assert_eq!(top_recall(&[1.0; 4], &[0.9, 0.8, 0.1, 0.2], 2), Some(0.5));
+        assert_eq!(top_recall(&[1.0; 4], &[0.1, 0.2, 0.9, 0.8], 2), Some(0.5));
         assert!((regret(&estimate, &truth).unwrap() - 0.15).abs() < 1e-12);
         // The sum of three times 0.97, by three, is more than 0.97.
         let equal = [0.97; 3];

@@ -20,7 +20,7 @@ pub struct Rungs {
 }
 
 impl Rungs {
-    /// Four rungs, each of twice as many steps as the one below, the highest of `most`.
+    /// At most four rungs, each of twice as many steps as the one below but for the highest, which has `most`.
     ///
     /// # Errors
     /// [`Error::Setting`] when `most` is 0: without training there is nothing to save.
@@ -32,7 +32,7 @@ impl Rungs {
                     .into(),
             ));
         }
-        Ok(Self { least: (most / 8).max(1), most, factor: 2 })
+        Ok(Self { least: most.div_ceil(8), most, factor: 2 })
     }
 
     /// Steps of each rung, from the lowest.
@@ -202,6 +202,8 @@ mod tests {
         assert_eq!(steps(1, 1), [1]);
         assert!(Rungs::up_to(0).is_err());
         assert_eq!(Rungs::up_to(5).unwrap().steps(), [1, 2, 4, 5]);
+        assert_eq!(Rungs::up_to(20).unwrap().steps(), [3, 6, 12, 20]);
+        assert_eq!(Rungs::up_to(128).unwrap().steps(), [16, 32, 64, 128]);
     }
 
     #[test]

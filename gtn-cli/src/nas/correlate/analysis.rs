@@ -152,7 +152,20 @@ impl Sample<'_> {
     }
 
     fn truth(&self) -> Vec<f64> {
-        self.scores(EvaluatorName::Full, self.config.judging.full.steps, 0.0)
+        self.accuracies(|_| true)
+    }
+
+    /// Mean accuracy of each architecture after the long trainings of those of its networks whose number is `of`; 0 for one that diverged.
+    fn accuracies(&self, of: impl Fn(usize) -> bool) -> Vec<f64> {
+        let steps = self.config.judging.full.steps;
+        let mean = |judged: &Judged| {
+            let trained = judged.judgments(EvaluatorName::Full, steps);
+            let trained = trained.filter(|one| of(one.learner));
+            let scores: Vec<f64> =
+                trained.map(|one| one.measurement.score().unwrap_or(0.0)).collect();
+            scores.iter().sum::<f64>() / scores.len() as f64
+        };
+        self.judged.iter().map(mean).collect()
     }
 
     fn summary(&self, truth: &[f64]) -> Truth {
@@ -160,16 +173,7 @@ impl Sample<'_> {
         let (seconds, failed) = self.costs(EvaluatorName::Full, steps);
         let Accuracy { mean, std, .. } = Accuracy::of(truth);
         let extreme = |pick: fn(f64, f64) -> f64| truth.iter().copied().reduce(pick);
-        let half = |odd: bool| -> Vec<f64> {
-            let halves = self.judged.iter().map(|judged| {
-                let of = judged.judgments(EvaluatorName::Full, steps);
-                let of = of.filter(|one| (one.learner % 2 == 1) == odd);
-                let scores: Vec<f64> =
-                    of.map(|one| one.measurement.score().unwrap_or(0.0)).collect();
-                scores.iter().sum::<f64>() / scores.len() as f64
-            });
-            halves.collect()
-        };
+        let half = |odd: bool| self.accuracies(|learner| (learner % 2 == 1) == odd);
         Truth {
             steps,
             seconds,

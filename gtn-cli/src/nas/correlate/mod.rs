@@ -55,10 +55,11 @@ pub fn correlate(
         config.architectures = there.architectures;
         config.judging.relocate(&there.judging);
     })?;
-    let done = Journal::<Judged>::read(&folder.file(ARCHITECTURES))?.len();
-    if config.architectures < done {
+    let done = Journal::<Judged>::read(&folder.file(ARCHITECTURES))?;
+    let begun = done.iter().map(|judged| judged.number + 1).max().unwrap_or(0);
+    if config.architectures < begun {
         return Err(Usage::error(format!(
-            "{} holds {done} finished architectures already, so that there cannot be {} in all; ask for more, or choose another --out",
+            "{} holds some of the first {begun} architectures already, so that there cannot be {} in all; ask for more, or choose another --out",
             out.display(),
             config.architectures
         )));
@@ -82,8 +83,7 @@ pub fn correlate_with(
     let (seed, names) = (Seed(config.seed), config.evaluators());
     interrupt
         .at_once(|| materials.settle(&mut config.judging, &names, config.space, seed, workers))?;
-    identity::keep(folder, materials)?;
-    folder.write(&config)?;
+    identity::begin(folder, materials, &config)?;
     let mut journal: Journal<Judged> = folder.journal(ARCHITECTURES)?;
     measure::measure(&config, materials, &mut journal, workers, interrupt)?;
     if interrupt.raised() {

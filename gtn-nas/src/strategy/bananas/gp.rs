@@ -13,6 +13,8 @@ const NOISES: [f64; 3] = [0.01, 0.1, 0.4];
 pub(super) struct Gp {
     codes: Vec<Vec<f64>>,
     length: f64,
+    /// Share of a score's variance that is the architecture's.
+    signal: f64,
     /// Mean and standard deviation of the scores.
     center: (f64, f64),
     cholesky: Cholesky,
@@ -40,35 +42,40 @@ impl Gp {
         }
         let pairs = (n * (n - 1) / 2) as f64;
         let typical = (distances.iter().sum::<f64>() / pairs).max(1e-9);
-        let mut best: Option<(f64, f64, Cholesky, Vec<f64>)> = None;
+        let mut best: Option<(f64, Self)> = None;
         for length in LENGTHS.map(|length| length * typical) {
             for noise in NOISES {
+                let signal = 1.0 - noise;
                 let cholesky = Cholesky::of(n, |i, j| {
-                    let alike = (1.0 - noise) * matern(distances[i * n + j] / length);
+                    let alike = signal * matern(distances[i * n + j] / length);
                     alike + if i == j { noise } else { 0.0 }
                 });
                 let Some(cholesky) = cholesky else { continue };
                 let weights = cholesky.solve(&y);
                 let fit: f64 = y.iter().zip(&weights).map(|(y, w)| y * w).sum();
                 let likelihood = -0.5 * (fit + cholesky.log_determinant());
-                if best.as_ref().is_none_or(|(most, ..)| likelihood > *most) {
-                    let weights = weights.iter().map(|w| (1.0 - noise) * w).collect();
-                    best = Some((likelihood, length, cholesky, weights));
+                if best.as_ref().is_none_or(|(most, _)| likelihood > *most) {
+                    let (codes, center) = (Vec::new(), (mean, std));
+                    best = Some((
+                        likelihood,
+                        Self { codes, length, signal, center, cholesky, weights },
+                    ));
                 }
             }
         }
-        let (_, length, cholesky, weights) = best?;
-        Some(Self { codes, length, center: (mean, std), cholesky, weights })
+        best.map(|(_, fitted)| Self { codes, ..fitted })
     }
 
-    /// What the scores of an architecture are like: mean and standard deviation.
+    /// What an architecture's scores are like, but for chance: their mean, and the standard deviation of what is
+    /// believed of it.
     pub(super) fn predict(&self, code: &[f64]) -> (f64, f64) {
-        let alike: Vec<f64> =
-            self.codes.iter().map(|known| matern(distance(known, code) / self.length)).collect();
+        let covariance =
+            |known: &Vec<f64>| self.signal * matern(distance(known, code) / self.length);
+        let alike: Vec<f64> = self.codes.iter().map(covariance).collect();
         let mean: f64 = alike.iter().zip(&self.weights).map(|(k, w)| k * w).sum();
         let explained: f64 = self.cholesky.forward(&alike).iter().map(|v| v * v).sum();
         let (center, std) = self.center;
-        (center + std * mean, std * (1.0 - explained).max(1e-6).sqrt())
+        (center + std * mean, std * (self.signal - explained).max(1e-6).sqrt())
     }
 }
 
@@ -101,6 +108,15 @@ mod tests {
         let (_, far) = gp.predict(&[9.0, -9.0]);
         let (_, near) = gp.predict(&[0.5, 0.5]);
         assert!(far > 3.0 * near, "{far} {near}");
+    }
+
+    /// Two scores of one architecture, a deviation below and above their mean: as much chance as there may be, 0.4.
+    /// K = [[1, 0.6], [0.6, 1]], so that 0.6 − 0.6²·2/1.6 of the variance is left.
+    #[test]
+    fn chance_leaves_doubt_about_what_is_known() {
+        let gp = Gp::fit(vec![vec![0.0]; 2], &[-1.0, 1.0]).unwrap();
+        let (mean, std) = gp.predict(&[0.0]);
+        assert!(mean.abs() < 1e-12 && (std - 0.15f64.sqrt()).abs() < 1e-12, "{mean} {std}");
     }
 
     #[test]
