@@ -95,7 +95,7 @@ impl Judged {
     ) -> Result<Self> {
         ensure!(
             !split.is_empty(),
-            "the {name} split is empty, so there is nothing to judge learners by; set data.validation above 0"
+            "the {name} split is empty, so there is nothing to judge learners by; use more images, or train with data.validation above 0"
         );
         let split = split.thinned(limit).to_device(device, DType::F32)?;
         Ok(Self { split, targets: Targets::new(classes, device)? })

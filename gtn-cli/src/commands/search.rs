@@ -128,7 +128,7 @@ fn describe_ranking(ranking: &Ranking) -> String {
     for candidate in &ranking.candidates {
         rows.push([
             candidate.arch.clone(),
-            candidate.validation.map_or("diverged".to_owned(), percent),
+            candidate.validation.map_or("failed".to_owned(), percent),
             short(candidate.searched),
         ]);
     }

@@ -17,7 +17,7 @@ use candle_core::Device;
 use gtn_core::seed::Seed;
 use gtn_nas::evaluator::{Exam, judge};
 use gtn_nas::space::NetworkSpace;
-use gtn_nas::trial::{Measurement, Trial, ranked};
+use gtn_nas::trial::{Measurement, Outcome, Trial, ranked};
 use gtn_nas::{Entry, Journal, side_by_side, with_space};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ pub struct Ranked {
     pub arch: String,
     /// Its score in the search.
     pub searched: f64,
-    /// Validation accuracy after the training, 0 to 1; none if it diverged.
+    /// Validation accuracy after the training, 0 to 1; none if it failed, which `ranking.jsonl` has the reason of.
     pub validation: Option<f64>,
 }
 
@@ -199,9 +199,11 @@ impl<S: NetworkSpace> Session<S> {
             of(b).total_cmp(&of(a))
         });
         let lr = self.config.judging.full_rates().map_or(f64::NAN, |rates| rates.lr);
+        let outcome = journal.entry(&validated[0]).map(|training| &training.measured.outcome);
+        let reason = if let Some(Outcome::Failed(reason)) = outcome { reason } else { "" };
         ensure!(
             candidates[0].validation.is_some(),
-            "all {} trainings diverged; remove {} and try a full.lr below {lr} in {}",
+            "all {} trainings failed, the first for this reason: {reason}; if they diverged, remove {} and try a full.lr below {lr} in {}",
             candidates.len(),
             self.folder.file(TRAININGS).display(),
             self.folder.file(CONFIG).display()
@@ -212,7 +214,7 @@ impl<S: NetworkSpace> Session<S> {
         let tested: Vec<TrainingKey> = tested.collect();
         self.train(&tested, &self.materials.test()?, &mut journal, &mut progress)?;
         let score = |key| journal.entry(key).and_then(|training| training.measured.score());
-        // A network that diverged classifies nothing rightly.
+        // A network whose training failed classifies nothing rightly.
         let scores: Vec<f64> = tested.iter().map(|key| score(key).unwrap_or(0.0)).collect();
         let ranking = Ranking { steps, candidates, test: Accuracy::of(&scores) };
         let text = serde_json::to_string_pretty(&ranking)? + "\n";
@@ -247,7 +249,7 @@ impl<S: NetworkSpace> Session<S> {
                 let done = training.and_then(|training| {
                     journal.append(&training)?;
                     let score = training.measured.score();
-                    Ok(score.map_or("diverged".to_owned(), |s| format!("{:.2} %", 100.0 * s)))
+                    Ok(score.map_or("failed".to_owned(), |s| format!("{:.2} %", 100.0 * s)))
                 });
                 match done {
                     Ok(message) => {

@@ -121,7 +121,7 @@ fn ranking(data: &SearchReport) -> Markup {
     let rows = ranking.candidates.iter().map(|candidate| {
         [
             candidate.arch.clone(),
-            candidate.validation.map_or("diverged".into(), percent),
+            candidate.validation.map_or("failed".into(), percent),
             data.score(candidate.searched),
         ]
     });
