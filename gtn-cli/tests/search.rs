@@ -270,6 +270,10 @@ fn a_killed_search_loses_nothing_and_repeats_nothing() {
     assert_eq!(trials(&killed), trials(&folder.path().join("whole")));
     // Done, and still so when asked again; with a larger budget it goes on.
     let done = files(&killed);
+    let nowhere =
+        gtn_in(folder.path()).args(args("search --resume --out nowhere")).output().unwrap();
+    let said = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(said.contains("nothing was begun in nowhere yet"), "{said}");
     let output = gtn_in(folder.path()).args(args("search --resume --out killed")).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.contains("nothing was left to try"), "{said}");

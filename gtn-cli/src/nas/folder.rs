@@ -78,6 +78,9 @@ impl Folder {
     ) -> Result<C> {
         if !resume || !self.is_begun() {
             vacant(&self.path)?;
+            if resume {
+                tracing::warn!("nothing was begun in {} yet, so this begins", self.path.display());
+            }
             return C::load(&layers);
         }
         let there: C = self.read()?;

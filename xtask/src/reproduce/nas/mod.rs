@@ -56,7 +56,7 @@ fn workers(device: &Device) -> usize {
 /// The configuration to go on with in a folder in which `config` may have begun: with what was settled then.
 fn begun<C: Config>(folder: &Folder, config: &C) -> Result<C> {
     let layer = Layer::new("settings", Table::try_from(config)?);
-    folder.begin(vec![layer], true, |_, _| {})
+    folder.begin(vec![layer], folder.is_begun(), |_, _| {})
 }
 
 /// The architectures that a part has judged in its folder, and the settled configuration.
