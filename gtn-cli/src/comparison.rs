@@ -12,10 +12,9 @@ use crate::progress::Progress;
 use crate::records::{Accuracy, CurvePoint, Eval, Judgment, Split, Spread, Tuned};
 use crate::teaching;
 use crate::trained::Trained;
-use crate::tuning::{Given, PAIRS, tune};
+use crate::tuning::{Given, tune};
 use anyhow::Result;
 use candle_core::Device;
-use gtn_core::data::ImageShape;
 use gtn_core::evaluate::{accuracy, teach};
 use gtn_core::inner::Rates;
 use gtn_core::learner::LearnerFamily;
@@ -104,8 +103,6 @@ pub struct School<'a> {
     learner: &'a Learner,
     dataset: &'a Dataset,
     device: &'a Device,
-    image: ImageShape,
-    classes: usize,
     marks: Vec<usize>,
     judged: Judged,
     /// All of `judged` if not given.
@@ -115,7 +112,7 @@ pub struct School<'a> {
 
 impl<'a> School<'a> {
     /// Steps of progress that [`School::tune`] makes at least.
-    pub const TUNING: usize = PAIRS * LEARNERS_A_PAIR;
+    pub const TUNING: usize = Given::NOTHING.pairs() * LEARNERS_A_PAIR;
 
     /// A school for learners of this kind. They learn as often, from batches of the same size and under
     /// the same optimizer as those of `config`, and are judged after each power of two of steps and after the last;
@@ -129,20 +126,18 @@ impl<'a> School<'a> {
         dataset: &'a Dataset,
         device: &'a Device,
     ) -> Result<Self> {
-        let (classes, steps) = (dataset.classes().len(), config.recipe.inner.steps);
-        let judged = |split, name, limit| Judged::new(split, name, classes, limit, device);
+        let steps = config.recipe.inner.steps;
+        let test = |limit| images(dataset, Split::Test, limit, device);
         let powers = std::iter::successors(Some(1), |step| Some(2 * step));
         Ok(Self {
             config,
             learner,
             dataset,
             device,
-            image: image_shape(dataset),
-            classes,
             marks: powers.take_while(|&step| step < steps).chain([steps]).collect(),
-            judged: judged(dataset.test(), "test", usize::MAX)?,
-            on_the_way: Some(judged(dataset.test(), "test", CURVE_IMAGES)?),
-            real: Shuffled::new(dataset.train(), classes, Seed(0), device)?,
+            judged: test(usize::MAX)?,
+            on_the_way: Some(test(CURVE_IMAGES)?),
+            real: Shuffled::new(dataset.train(), dataset.classes().len(), Seed(0), device)?,
         })
     }
 
@@ -157,7 +152,7 @@ impl<'a> School<'a> {
     /// # Errors
     /// When there are none, or the device fails.
     pub fn judging_by(self, split: Split) -> Result<Self> {
-        let judged = self.images(split, usize::MAX)?;
+        let judged = images(self.dataset, split, usize::MAX, self.device)?;
         Ok(Self { marks: vec![self.config.recipe.inner.steps], judged, ..self })
     }
 
@@ -180,16 +175,6 @@ impl<'a> School<'a> {
         self.course(&self.real_set(rates, seed)?, seed)
     }
 
-    /// Images of a split, at most so many.
-    fn images(&self, split: Split, limit: usize) -> Result<Judged> {
-        let images = match split {
-            Split::Train => self.dataset.train(),
-            Split::Validation => self.dataset.validation(),
-            Split::Test => self.dataset.test(),
-        };
-        Judged::new(images, split.name(), self.classes, limit, self.device)
-    }
-
     fn seed(&self, name: &str, index: u64) -> Seed {
         Seed(self.config.recipe.seed).derive(name, index)
     }
@@ -209,7 +194,7 @@ impl<'a> School<'a> {
     }
 
     fn network(&self, seed: Seed) -> Result<Network> {
-        Ok(self.learner.network(seed, self.image, self.classes)?)
+        Ok(self.learner.network(seed, image_shape(self.dataset), self.dataset.classes().len())?)
     }
 
     fn real_set(&self, rates: Rates, seed: Seed) -> Result<TeachingSet> {
@@ -223,9 +208,9 @@ impl<'a> School<'a> {
     /// # Errors
     /// When there is no validation split, or the device fails.
     pub fn tune(&self, progress: &mut Progress) -> Result<Rates> {
-        let validation = self.images(Split::Validation, TUNING_IMAGES)?;
+        let validation = images(self.dataset, Split::Validation, TUNING_IMAGES, self.device)?;
         let optimizer = self.config.recipe.inner.optimizer;
-        tune(optimizer, Given::default(), LEARNERS_A_PAIR, progress, |rates, progress| {
+        tune(optimizer, Given::NOTHING, LEARNERS_A_PAIR, progress, |rates, progress| {
             self.score(rates, &validation, progress)
         })
     }
@@ -243,6 +228,16 @@ impl<'a> School<'a> {
         }
         Ok(sum / LEARNERS_A_PAIR as f64)
     }
+}
+
+/// Images of a split, at most so many.
+fn images(dataset: &Dataset, split: Split, limit: usize, device: &Device) -> Result<Judged> {
+    let images = match split {
+        Split::Train => dataset.train(),
+        Split::Validation => dataset.validation(),
+        Split::Test => dataset.test(),
+    };
+    Judged::new(images, split.name(), dataset.classes().len(), limit, device)
 }
 
 #[cfg(test)]

@@ -11,11 +11,8 @@ const LEARNING_RATES: usize = 5;
 /// How many more are tried where the best so far is the largest or the smallest.
 const MORE_LEARNING_RATES: usize = 4;
 
-/// Pairs that are tried at least, where neither is given.
-pub const PAIRS: usize = LEARNING_RATES * MOMENTA.len();
-
 /// What is not to be tuned, because it is given.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Given {
     /// The learning rate.
     pub lr: Option<f64>,
@@ -24,10 +21,15 @@ pub struct Given {
 }
 
 impl Given {
+    /// Both are tuned.
+    pub const NOTHING: Self = Self { lr: None, momentum: None };
+
     /// Pairs that are tried at least.
     #[must_use]
-    pub fn pairs(self) -> usize {
-        self.lr.map_or(LEARNING_RATES, |_| 1) * self.momentum.map_or(MOMENTA.len(), |_| 1)
+    pub const fn pairs(self) -> usize {
+        let rates = if self.lr.is_some() { 1 } else { LEARNING_RATES };
+        let momenta = if self.momentum.is_some() { 1 } else { MOMENTA.len() };
+        rates * momenta
     }
 }
 
@@ -96,7 +98,7 @@ mod tests {
     }
 
     fn best(score: impl Fn(Rates) -> f64) -> Rates {
-        best_with(Given::default(), score)
+        best_with(Given::NOTHING, score)
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 mod common;
 
-use common::{child, error, files, gtn_in, train_tiny, workplace};
+use common::{child, error, files, gtn_in, train_tiny, wait_for, workplace};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 const TINY: &str = "correlate --run run --architectures 5 --gtn-steps 1,3 --real-steps 1,2,4 --full-steps 3 \
                     --full-learners 2 --set real.lr=0.1 --set real.momentum=0.5 --set resamples=50 --set judged=20";
@@ -86,10 +85,7 @@ fn a_killed_one_goes_on() {
     train_tiny(folder.path(), "run");
     gtn_in(folder.path()).args(args(&format!("{TINY} --out whole"))).assert().success();
     let killed = folder.path().join("killed");
-    let count = || {
-        let text = fs::read(killed.join("architectures.jsonl")).unwrap_or_default();
-        text.iter().filter(|&&byte| byte == b'\n').count()
-    };
+    let path = killed.join("architectures.jsonl");
     for reached in [0, 1, 3] {
         let mut child = child()
             .current_dir(folder.path())
@@ -98,15 +94,12 @@ fn a_killed_one_goes_on() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        while count() < reached && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_for(&path, reached, &mut child);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!killed.join("correlation.json").exists(), "killed too late");
     }
     // And torn, too.
-    let path = killed.join("architectures.jsonl");
     let text = fs::read(&path).unwrap();
     fs::write(&path, &text[..text.len().saturating_sub(30)]).unwrap();
     gtn_in(folder.path()).args(["correlate", "--resume", "--out", "killed"]).assert().success();

@@ -54,11 +54,12 @@ fn a_run_on_cuda_starts_as_on_the_cpu_and_repeats_itself() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    wait_for(&folder.join("stopped"), 2, &mut stopped);
+    let metrics = folder.join("stopped/metrics.jsonl");
+    wait_for(&metrics, 2, &mut stopped);
     interrupt(&stopped);
     assert_eq!(stopped.wait().unwrap().code(), Some(130));
     gtn_in(folder).args(["train", "--resume", "--out", "stopped"]).assert().success();
-    assert_eq!(lines(&folder.join("stopped")), 300);
+    assert_eq!(lines(&metrics), 300);
     for arguments in [
         &["eval", "cuda", "--learners", "2", "--device", "cuda:0"][..],
         &["export", "cuda", "--format", "npz", "--out", "made", "--device", "cuda:0"],

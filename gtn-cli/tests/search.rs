@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{child, error, files, gtn_in, interrupt, train_tiny, workplace};
+use common::{child, error, files, gtn_in, interrupt, lines, train_tiny, wait_for, workplace};
 use gtn_cli::folder_lock::FolderLock;
 use serde_json::Value;
 use std::fs;
@@ -242,10 +242,7 @@ fn a_killed_search_loses_nothing_and_repeats_nothing() {
     let line = format!("{REAL} --strategy bananas --trials 24 --workers 2");
     search(folder.path(), &format!("{line} --out whole"));
     let killed = folder.path().join("killed");
-    let count = || {
-        fs::read(killed.join("trials.jsonl"))
-            .map_or(0, |text| text.split(|&b| b == b'\n').count() - 1)
-    };
+    let journal = killed.join("trials.jsonl");
     let mut before = Vec::new();
     for reached in [0, 1, 3, 8, 15, 23] {
         let mut child = child()
@@ -255,13 +252,11 @@ fn a_killed_search_loses_nothing_and_repeats_nothing() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        while count() < reached && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_for(&journal, reached, &mut child);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(reached > 8 || count() < 24, "killed too late");
-        let now = fs::read(killed.join("trials.jsonl")).unwrap_or_default();
+        assert!(reached > 8 || lines(&journal) < 24, "killed too late");
+        let now = fs::read(&journal).unwrap_or_default();
         let sound = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         assert!(now.starts_with(&before[..sound]), "what was finished stays as it is");
         before = now;
@@ -270,10 +265,6 @@ fn a_killed_search_loses_nothing_and_repeats_nothing() {
     assert_eq!(trials(&killed), trials(&folder.path().join("whole")));
     // Done, and still so when asked again; with a larger budget it goes on.
     let done = files(&killed);
-    let nowhere =
-        gtn_in(folder.path()).args(args("search --resume --out nowhere")).output().unwrap();
-    let said = String::from_utf8(nowhere.stderr).unwrap();
-    assert!(said.contains("nothing was begun in nowhere yet"), "{said}");
     let output = gtn_in(folder.path()).args(args("search --resume --out killed")).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.contains("nothing was left to try"), "{said}");
@@ -281,6 +272,15 @@ fn a_killed_search_loses_nothing_and_repeats_nothing() {
     search(folder.path(), "search --resume --out killed --trials 26");
     assert_eq!(trials(&killed).len(), 26);
     assert_eq!(trials(&killed)[..24], trials(&folder.path().join("whole")));
+}
+
+#[test]
+fn what_is_resumed_before_it_begun_begins_and_says_so() {
+    let folder = workplace();
+    let nowhere =
+        gtn_in(folder.path()).args(args("search --resume --out nowhere")).output().unwrap();
+    let said = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(said.contains("nothing was begun in nowhere yet"), "{said}");
 }
 
 #[test]

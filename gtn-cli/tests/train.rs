@@ -88,11 +88,11 @@ fn start(folder: &Path, out: &str) -> Child {
 /// Begins the longer run in `out` or goes on with it, and kills it once it has so many lines of metrics.
 fn kill_at(folder: &Path, out: &str, count: usize) {
     let mut child = start(folder, out);
-    let run = folder.join(out);
-    wait_for(&run, count, &mut child);
+    let metrics = folder.join(out).join("metrics.jsonl");
+    wait_for(&metrics, count, &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(lines(&run) < 300, "killed too late");
+    assert!(lines(&metrics) < 300, "killed too late");
 }
 
 #[test]
@@ -160,14 +160,14 @@ fn ctrl_c_stops_with_a_checkpoint() {
         .spawn()
         .unwrap();
     let run = folder.path().join("run");
-    wait_for(&run, 2, &mut child);
+    wait_for(&run.join("metrics.jsonl"), 2, &mut child);
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("gtn train --resume --out run"), "{said}");
     assert!(run.join("checkpoint.safetensors").is_file());
-    assert!(lines(&run) < 3000);
+    assert!(lines(&run.join("metrics.jsonl")) < 3000);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_run_that_blows_up_keeps_its_last_checkpoint() {
     assert!(message.contains("non-finite"), "{message}");
     let run = folder.path().join("run");
     assert!(run.join("checkpoint.safetensors").is_file());
-    assert!(lines(&run) > 0);
+    assert!(lines(&run.join("metrics.jsonl")) > 0);
 }
 
 #[test]

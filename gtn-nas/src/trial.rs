@@ -76,6 +76,14 @@ impl Measurement {
             Outcome::Failed(_) => None,
         }
     }
+
+    /// Why there is no score, if there is none.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Score(_) => None,
+            Outcome::Failed(reason) => Some(reason),
+        }
+    }
 }
 
 /// A candidate and how it did: a line of a search's journal.

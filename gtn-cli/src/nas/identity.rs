@@ -31,6 +31,7 @@ pub fn begin(folder: &Folder, materials: &Materials, config: &impl Config) -> Re
     // A folder is begun once its configuration is there. Where it is, nothing is written before the materials are known to be the same.
     if !folder.is_begun() {
         folder.write(config)?;
+        return keep(folder, materials);
     }
     keep(folder, materials)?;
     folder.write(config)

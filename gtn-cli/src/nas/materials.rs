@@ -17,7 +17,6 @@ use gtn_data::Dataset;
 use gtn_nas::evaluator::proxy::ZeroCost;
 use gtn_nas::evaluator::{Evaluator, Exam, Full, Gtn, Lowered, Real, judge};
 use gtn_nas::space::{NetworkSpace, SpaceSpec};
-use gtn_nas::trial::Outcome;
 use gtn_nas::{side_by_side, with_space};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -252,12 +251,9 @@ impl Materials {
                 )?;
                 // In an order of their own, so that the sum is the same whoever was first.
                 scores.sort_by_key(|measured| measured.seed);
-                for measured in &scores {
-                    match &measured.outcome {
-                        Outcome::Score(_) => scored = true,
-                        Outcome::Failed(why) => _ = failure.get_or_insert_with(|| why.clone()),
-                    }
-                }
+                scored |= scores.iter().any(|measured| measured.score().is_some());
+                let reason = || scores.iter().find_map(|measured| measured.failure());
+                failure = failure.take().or_else(|| reason().map(str::to_owned));
                 let sum: f64 = scores.iter().map(|measured| measured.score().unwrap_or(0.0)).sum();
                 Ok(sum / architectures as f64)
             },

@@ -12,12 +12,12 @@ use crate::folder_lock::FolderLock;
 use crate::progress::Progress;
 use crate::records::{Accuracy, Split};
 use crate::run_dir::write_whole;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use candle_core::Device;
 use gtn_core::seed::Seed;
 use gtn_nas::evaluator::{Exam, judge};
 use gtn_nas::space::NetworkSpace;
-use gtn_nas::trial::{Measurement, Outcome, Trial, ranked};
+use gtn_nas::trial::{Measurement, Trial, ranked};
 use gtn_nas::{Entry, Journal, side_by_side, with_space};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -198,16 +198,17 @@ impl<S: NetworkSpace> Session<S> {
             let of = |ranked: &Ranked| ranked.validation.unwrap_or(f64::NEG_INFINITY);
             of(b).total_cmp(&of(a))
         });
-        let lr = self.config.judging.full_rates().map_or(f64::NAN, |rates| rates.lr);
-        let outcome = journal.entry(&validated[0]).map(|training| &training.measured.outcome);
-        let reason = if let Some(Outcome::Failed(reason)) = outcome { reason } else { "" };
-        ensure!(
-            candidates[0].validation.is_some(),
-            "all {} trainings failed, the first for this reason: {reason}; if they diverged, remove {} and try a full.lr below {lr} in {}",
-            candidates.len(),
-            self.folder.file(TRAININGS).display(),
-            self.folder.file(CONFIG).display()
-        );
+        if candidates[0].validation.is_none() {
+            let lr = self.config.judging.full_rates().map_or(f64::NAN, |rates| rates.lr);
+            let first = journal.entry(&validated[0]);
+            let reason = first.and_then(|training| training.measured.failure()).unwrap_or_default();
+            bail!(
+                "all {} trainings failed, the first for this reason: {reason}; if they diverged, remove {} and try a full.lr below {lr} in {}",
+                candidates.len(),
+                self.folder.file(TRAININGS).display(),
+                self.folder.file(CONFIG).display()
+            );
+        }
 
         let winner = &candidates[0].arch;
         let tested = (0..plan.learners).map(|learner| key(winner, Split::Test, learner));

@@ -8,7 +8,7 @@ use super::words::{count, percent, points, short, word};
 use crate::nas::judging::EvaluatorName;
 use crate::nas::rank::Ranking;
 use crate::nas::search::SearchConfig;
-use gtn_nas::trial::{Outcome, Trial, ranked};
+use gtn_nas::trial::{Trial, ranked};
 use std::collections::BTreeMap;
 
 /// Candidates that are shown.
@@ -139,10 +139,8 @@ fn ranking(data: &SearchReport) -> Markup {
 
 fn failures(data: &SearchReport) -> Markup {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for trial in &data.trials {
-        if let Outcome::Failed(reason) = &trial.measured.outcome {
-            *reasons.entry(reason).or_default() += 1;
-        }
+    for reason in data.trials.iter().filter_map(|trial| trial.measured.failure()) {
+        *reasons.entry(reason).or_default() += 1;
     }
     html! {
         @if !reasons.is_empty() {
@@ -175,7 +173,7 @@ mod tests {
     use super::*;
     use crate::nas::rank::Ranked;
     use crate::records::Accuracy;
-    use gtn_nas::trial::Measurement;
+    use gtn_nas::trial::{Measurement, Outcome};
 
     fn trial(trial: usize, outcome: Outcome) -> Trial<String> {
         let measured = Measurement { steps: 16, outcome, seconds: 1.0, seed: 1 };

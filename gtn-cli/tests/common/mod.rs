@@ -65,16 +65,16 @@ pub(crate) fn train_tiny(folder: &Path, out: &str) {
     gtn_in(folder).args(["train", "--config", "tiny.toml", "--out", out]).assert().success();
 }
 
-/// Lines of metrics of a run so far.
-pub(crate) fn lines(run: &Path) -> usize {
-    fs::read(run.join("metrics.jsonl")).map_or(0, |bytes| bytes.split(|&b| b == b'\n').count() - 1)
+/// Whole lines of a file that grows by lines, which need not be there yet.
+pub(crate) fn lines(file: &Path) -> usize {
+    fs::read(file).map_or(0, |bytes| bytes.iter().filter(|&&byte| byte == b'\n').count())
 }
 
-/// Waits until the run has so many lines of metrics; fails if it ends before.
-pub(crate) fn wait_for(run: &Path, count: usize, child: &mut process::Child) {
-    while lines(run) < count {
-        let ended = child.try_wait().expect("a child process");
-        assert!(ended.is_none(), "ended after {} lines, before {count}", lines(run));
+/// Waits until a child process has written so many lines to a file; fails if it ends before.
+pub(crate) fn wait_for(file: &Path, count: usize, child: &mut process::Child) {
+    while lines(file) < count {
+        let ended = child.try_wait().expect("a child process").is_some();
+        assert!(!ended || lines(file) >= count, "ended before line {count}");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }

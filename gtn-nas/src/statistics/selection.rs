@@ -30,9 +30,11 @@ pub fn top_half(estimate: &[f64]) -> Vec<usize> {
 pub fn top_recall(estimate: &[f64], truth: &[f64], k: usize) -> Option<f64> {
     assert_eq!(estimate.len(), truth.len(), "pairs of values");
     let k = k.min(truth.len());
-    let found =
-        || -> f64 { among(estimate, k).iter().zip(among(truth, k)).map(|(e, t)| e * t).sum() };
-    (k > 0).then(|| found() / k as f64)
+    if k == 0 {
+        return None;
+    }
+    let found: f64 = among(estimate, k).iter().zip(among(truth, k)).map(|(e, t)| e * t).sum();
+    Some(found / k as f64)
 }
 
 /// Of each value, the probability to be among the `k` highest, where equal ones are drawn; `k` is at least 1 and at most as many as there are.

@@ -26,10 +26,10 @@ impl Origin {
     }
 
     /// The code and the machines behind a figure to which several processes came, each with its own.
-    pub(super) fn of_all<'a>(origins: impl IntoIterator<Item = &'a Self> + Clone) -> Self {
+    pub(super) fn of_all<'a>(origins: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let told = |of: fn(&Self) -> &str| {
             let mut told: Vec<&str> = Vec::new();
-            for text in origins.clone().into_iter().map(of) {
+            for text in origins.clone().map(of) {
                 if !told.contains(&text) {
                     told.push(text);
                 }
@@ -81,7 +81,7 @@ mod tests {
             machine: machine.to_owned(),
         };
         let all = [origin("a", "m"), origin("b", "m"), origin("a", "m")];
-        assert_eq!(Origin::of_all(&all), origin("a, then b", "m"));
-        assert_eq!(Origin::of_all(&all[..1]), all[0]);
+        assert_eq!(Origin::of_all(all.iter()), origin("a, then b", "m"));
+        assert_eq!(Origin::of_all(all[..1].iter()), all[0]);
     }
 }

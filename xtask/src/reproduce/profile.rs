@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(crate) enum Profile {
     /// Seconds a target: that everything works, with figures that say nothing else
     Smoke,
-    /// About two hours a target on two cores; a row more takes longer where --list says so
+    /// About two hours a target on two cores, or what --list says
     Cpu,
     /// The published sizes, on a GPU
     Cuda,

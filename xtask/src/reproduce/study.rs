@@ -70,16 +70,16 @@ impl Study {
 
     /// The records of the parts that are done, with these settings, in their order; `None` for the others.
     pub(super) fn records(&self) -> Result<Vec<Option<Record>>> {
-        let records = self.parts.iter().map(|part| {
-            if self.difference(part.as_ref())?.is_some() {
-                return Ok(None);
-            }
-            let path = self.folder.result(part.id());
-            let text = read(&path)?;
-            let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
-            parsed.with_context(|| format!("{} is damaged; remove it", path.display()))
-        });
-        records.collect()
+        self.parts.iter().map(|part| self.record(part.as_ref())).collect()
+    }
+
+    fn record(&self, part: &dyn Part) -> Result<Option<Record>> {
+        if self.difference(part)?.is_some() {
+            return Ok(None);
+        }
+        let path = self.folder.result(part.id());
+        let parsed = read(&path)?.map(|text| serde_json::from_str(&text)).transpose();
+        parsed.with_context(|| format!("{} is damaged; remove it", path.display()))
     }
 
     /// What the parts that are done found.
@@ -100,8 +100,8 @@ impl Study {
         for part in &self.parts {
             self.check(part.as_ref())?;
         }
+        let mut records = self.records()?;
         for (index, part) in self.parts.iter().enumerate() {
-            let records = self.records()?;
             if records[index].is_some() {
                 continue;
             }
@@ -125,6 +125,7 @@ impl Study {
             if measured == Ended::Interrupted {
                 return Ok(Ended::Interrupted);
             }
+            records[index] = self.record(part.as_ref())?;
         }
         Ok(Ended::Finished)
     }

@@ -74,8 +74,8 @@ impl Worklog {
 
     /// The code and the machines of all shifts.
     pub(super) fn origin(&self) -> Origin {
-        let shifts = self.shifts();
-        Origin::of_all(&shifts.iter().map(|shift| shift.origin.clone()).collect::<Vec<_>>())
+        let earlier = self.earlier.iter().map(|shift| &shift.origin);
+        Origin::of_all(earlier.chain([&self.origin]))
     }
 
     fn shifts(&self) -> Vec<Shift> {

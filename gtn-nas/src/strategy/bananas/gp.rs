@@ -42,7 +42,7 @@ impl Gp {
         }
         let pairs = (n * (n - 1) / 2) as f64;
         let typical = (distances.iter().sum::<f64>() / pairs).max(1e-9);
-        let mut best: Option<(f64, Self)> = None;
+        let mut best: Option<(f64, f64, f64, Cholesky, Vec<f64>)> = None;
         for length in LENGTHS.map(|length| length * typical) {
             for noise in NOISES {
                 let signal = 1.0 - noise;
@@ -54,16 +54,13 @@ impl Gp {
                 let weights = cholesky.solve(&y);
                 let fit: f64 = y.iter().zip(&weights).map(|(y, w)| y * w).sum();
                 let likelihood = -0.5 * (fit + cholesky.log_determinant());
-                if best.as_ref().is_none_or(|(most, _)| likelihood > *most) {
-                    let (codes, center) = (Vec::new(), (mean, std));
-                    best = Some((
-                        likelihood,
-                        Self { codes, length, signal, center, cholesky, weights },
-                    ));
+                if best.as_ref().is_none_or(|(most, ..)| likelihood > *most) {
+                    best = Some((likelihood, length, signal, cholesky, weights));
                 }
             }
         }
-        best.map(|(_, fitted)| Self { codes, ..fitted })
+        let (_, length, signal, cholesky, weights) = best?;
+        Some(Self { codes, length, signal, center: (mean, std), cholesky, weights })
     }
 
     /// What an architecture's scores are like, but for chance: their mean, and the standard deviation of what is
