@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activations {
     /// They go, and are computed again: memory grows with the number of
-    /// steps only by parameters, optimizer state and batch.
+    /// steps only by parameters, optimizer state and batch, and where a step is one of Adam or RMSProp by its gradient.
     Recompute,
     /// They are kept while they fit into so many bytes. The results are the same bits.
     KeepWithin {

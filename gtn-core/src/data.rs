@@ -32,8 +32,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn inputs(&self) -> [Tensor; 2] {
-        [self.images.clone(), self.targets.clone()]
+    pub(crate) fn inputs(&self) -> [&Tensor; 2] {
+        [&self.images, &self.targets]
     }
 }
 

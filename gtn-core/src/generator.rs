@@ -3,8 +3,8 @@
 use crate::data::ImageShape;
 use crate::graph::{Graph, Trace};
 use crate::network::builder::{Means, NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
-use crate::network::{Layout, Leaves, Params};
-use crate::ops::{Concat, Conv2d, Kept, Op, ReflectionPad, Reshape, Tanh, Upsample};
+use crate::network::{Layout, Leaf, Leaves, Params};
+use crate::ops::{Concat, Conv2d, ReflectionPad, Reshape, Tanh, Upsample};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -19,20 +19,31 @@ const MOST: usize = 1 << 20;
 /// Everything is weight-normalized; batch norms use the statistics of the
 /// batch that is generated; the output lies between −2 and 2.
 ///
-/// It holds no parameters: those are [`Params`], handed to each call.
+/// It holds no parameters: [`Generator::at`] takes them.
 #[derive(Debug, Clone)]
 pub struct Generator {
     graph: Graph,
     leaves: Leaves,
+    /// Names and shapes of the leaves that are learned.
+    learned: Arc<Layout>,
     noise: usize,
 }
 
-/// A generated batch, and what [`Generator::backward`] starts from.
+/// A [`Generator`] at some parameters: normalized weights are made of them once, for all its batches.
+#[derive(Debug)]
+pub struct GeneratorAt<'a> {
+    generator: &'a Generator,
+    params: Params,
+    /// The tensor of each leaf but the inputs.
+    leaves: Vec<Option<Tensor>>,
+    /// The adjoints of the leaves that are learned, added up over batches.
+    adjoints: Params,
+}
+
+/// A generated batch, and what [`GeneratorAt::backward`] starts from.
 #[derive(Debug)]
 pub struct GeneratorTrace {
     graph: Trace,
-    noise: Tensor,
-    targets: Tensor,
     bytes: usize,
 }
 
@@ -42,20 +53,18 @@ impl GeneratorTrace {
         self.graph.output()
     }
 
-    /// Bytes of the tensors held, not counting parameters and inputs.
+    /// Bytes of the tensors held, not counting inputs, and what all batches share.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-/// The gradients of a generated batch.
+/// The adjoints of what a batch was generated from.
 #[derive(Debug)]
-pub struct GeneratorAdjoint {
-    /// By the parameters, and what it was added to.
-    pub params: Params,
-    /// By the noise `(batch, noise)`.
+pub struct InputAdjoint {
+    /// Of the noise `(batch, noise)`.
     pub noise: Tensor,
-    /// By the targets `(batch, classes)`.
+    /// Of the targets `(batch, classes)`.
     pub targets: Tensor,
 }
 
@@ -89,7 +98,8 @@ impl Generator {
         let conv = Conv2d { stride: 1, padding: [0; 2] };
         let gain = rectifier_gain(SLOPE);
         let mut net = NetworkBuilder::new(Means::Batch, true);
-        let x = net.input(&[noise + classes]);
+        let inputs = [net.input("noise", &[noise]), net.input("targets", &[classes])];
+        let x = net.apply(Concat, &inputs)?;
 
         let x = net.linear("fc1", x, hidden, gain)?;
         let x = net.batch_norm("bn1", x)?;
@@ -114,7 +124,8 @@ impl Generator {
         let x = net.apply(Tanh { scale: 2.0 }, &[x])?;
 
         let built = net.finish(x);
-        Ok(Self { graph: built.graph, leaves: built.leaves, noise })
+        let learned = Arc::new(built.leaves.learned()?);
+        Ok(Self { graph: built.graph, leaves: built.leaves, learned, noise })
     }
 
     /// Names and shapes of the parameters.
@@ -127,48 +138,149 @@ impl Generator {
         self.noise
     }
 
+    /// The generator at these parameters.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when they are laid out for another network.
+    pub fn at(&self, params: Params) -> Result<GeneratorAt<'_>> {
+        let flat = params.flat();
+        Ok(GeneratorAt {
+            generator: self,
+            leaves: self.leaves.without_inputs(&params, None)?,
+            adjoints: Params::zeros(&self.learned, flat.dtype(), flat.device())?,
+            params,
+        })
+    }
+}
+
+impl GeneratorAt<'_> {
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
     /// Images `(batch, channels, height, width)` from noise `(batch, noise)` and targets `(batch, classes)`.
-    pub fn generate(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Tensor> {
-        self.graph.infer(&self.inputs(params, noise, targets)?)
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when these are of other shapes, or empty.
+    pub fn generate(&self, noise: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        let Generator { graph, leaves, .. } = self.generator;
+        graph.infer(&leaves.with_inputs(&self.leaves, &[noise, targets])?)
     }
 
     /// As [`Self::generate`], with what the way back needs.
-    pub fn trace(
-        &self,
-        params: &Params,
-        noise: &Tensor,
-        targets: &Tensor,
-    ) -> Result<GeneratorTrace> {
-        let inputs = self.inputs(params, noise, targets)?;
-        let graph = self.graph.forward(&inputs, &[])?;
-        let bytes = graph.bytes(&inputs);
-        Ok(GeneratorTrace { graph, noise: noise.clone(), targets: targets.clone(), bytes })
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub fn trace(&self, noise: &Tensor, targets: &Tensor) -> Result<GeneratorTrace> {
+        let Generator { graph, leaves, .. } = self.generator;
+        let values = leaves.with_inputs(&self.leaves, &[noise, targets])?;
+        let graph = graph.forward(&values, &[])?;
+        let bytes = graph.bytes(&values.iter().collect::<Vec<_>>());
+        Ok(GeneratorTrace { graph, bytes })
     }
 
-    /// Gradients of a generated batch from the adjoint of its images; that by the parameters is added to
-    /// `onto`.
-    pub fn backward(
-        &self,
-        params: &Params,
-        trace: &GeneratorTrace,
-        images: &Tensor,
-        onto: Option<&Params>,
-    ) -> Result<GeneratorAdjoint> {
-        let wants = self.leaves.mask(|_| true);
-        let seed = [(self.graph.output(), images.clone())];
-        let adjoints = self.graph.backward(&trace.graph, &seed, &wants)?;
-        let input = adjoints[self.leaves.input(0)].as_ref();
-        let input = input.expect("images depend on the input");
-        let parts =
-            Concat.backward(&Kept::of(&[&trace.noise, &trace.targets]), input, &[true; 2])?;
-        let mut parts = parts.into_iter().flatten();
-        let mut part = || parts.next().expect("both are wanted");
-        let params = self.leaves.gradient(params, &adjoints, onto)?;
-        Ok(GeneratorAdjoint { params, noise: part(), targets: part() })
+    /// The adjoints of a batch's noise and targets from that of its images. What it adds to the gradient by the
+    /// parameters is for [`Self::gradient`].
+    pub fn backward(&mut self, trace: &GeneratorTrace, images: &Tensor) -> Result<InputAdjoint> {
+        let Generator { graph, leaves, .. } = self.generator;
+        let seed = [(graph.output(), images.clone())];
+        let mut adjoints = graph.backward(&trace.graph, &seed, &leaves.mask(|_| true))?;
+        let mut input = |i| adjoints[leaves.input(i)].take().expect("images depend on the input");
+        let inputs = InputAdjoint { noise: input(0), targets: input(1) };
+        let learned = leaves.mask(Leaf::learned).into_iter().zip(adjoints);
+        let learned: Vec<_> =
+            learned.filter_map(|(learned, adjoint)| learned.then_some(adjoint)).collect();
+        self.adjoints = self.adjoints.combined_with(1.0, 1.0, &learned)?;
+        Ok(inputs)
     }
 
-    fn inputs(&self, params: &Params, noise: &Tensor, targets: &Tensor) -> Result<Vec<Tensor>> {
-        let input = Concat.forward(&[noise, targets])?.y;
-        self.leaves.values(&[input], params, None)
+    /// The gradient by the parameters of all that [`Self::backward`] was called for.
+    pub fn gradient(&self) -> Result<Params> {
+        let leaves = &self.generator.leaves;
+        let mut sums = self.adjoints.tensors()?.into_iter();
+        let adjoints: Vec<_> = leaves
+            .mask(Leaf::learned)
+            .into_iter()
+            .map(|learned| if learned { sums.next() } else { None })
+            .collect();
+        leaves.gradient(&self.params, &adjoints, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::uniform;
+    use crate::seed::Seed;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn the_gradient_is_that_of_all_batches() {
+        let image = ImageShape { channels: 2, height: 8, width: 4 };
+        let generator = Generator::new(5, [6, 4, 3], image, 3).unwrap();
+        let layout = generator.params();
+        let params = Params::init(layout, DType::F64, &Device::Cpu, &mut Seed(1).rng()).unwrap();
+        let batches: Vec<_> = (0..3)
+            .map(|i| {
+                [uniform(&[4, 5], i), uniform(&[4, 3], 10 + i), uniform(&[4, 2, 8, 4], 20 + i)]
+            })
+            .collect();
+        let value = |at: &GeneratorAt<'_>| -> f64 {
+            let products = batches.iter().map(|[noise, targets, adjoint]| {
+                let images = at.generate(noise, targets).unwrap();
+                (images * adjoint).unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap()
+            });
+            products.sum()
+        };
+
+        let mut at = generator.at(params.clone()).unwrap();
+        for [noise, targets, adjoint] in &batches {
+            let trace = at.trace(noise, targets).unwrap();
+            at.backward(&trace, adjoint).unwrap();
+        }
+        let (gradient, h) = (at.gradient().unwrap(), 1e-5);
+        // Parameter by parameter, so that none hides behind the others.
+        for (i, slot) in layout.slots().iter().enumerate() {
+            let mut along = params.with_flat(params.flat().zeros_like().unwrap()).named().unwrap();
+            along[i].1 = uniform(&slot.shape, 30);
+            let ours = (&along[i].1 * gradient.get(&slot.name).unwrap()).unwrap();
+            let ours = ours.sum_all().unwrap().to_scalar::<f64>().unwrap();
+            let along = Params::from_named(layout, &along.into_iter().collect()).unwrap();
+            let moved = |h: f64| {
+                let flat = (params.flat() + (along.flat() * h).unwrap()).unwrap();
+                value(&generator.at(params.with_flat(flat)).unwrap())
+            };
+            let expected = (moved(h) - moved(-h)) / (2.0 * h);
+            let gap = (ours - expected).abs();
+            assert!(
+                gap < 1e-6 * (1.0 + expected.abs()),
+                "{}: {ours}, expected {expected}",
+                slot.name
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_generators_is_refused() {
+        let image = ImageShape { channels: 1, height: 4, width: 4 };
+        let params = |generator: &Generator| {
+            let rng = &mut Seed(1).rng();
+            Params::init(generator.params(), DType::F64, &Device::Cpu, rng).unwrap()
+        };
+        let generator = Generator::new(5, [6, 4, 3], image, 3).unwrap();
+        let at = generator.at(params(&generator)).unwrap();
+        for (noise, targets, expected) in [
+            ([4, 6], [4, 3], "noise: expected (4, 5), found [4, 6]"),
+            ([4, 5], [4, 2], "targets: expected (4, 3), found [4, 2]"),
+            ([4, 5], [3, 3], "targets: expected (4, 3), found [3, 3]"),
+            ([0, 5], [0, 3], "noise: expected (batch, 5), found [0, 5]"),
+        ] {
+            let shaped = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+            let error = at.generate(&shaped(&noise), &shaped(&targets)).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        let other = Generator::new(5, [7, 4, 3], image, 3).unwrap();
+        assert!(generator.at(params(&other)).is_err());
     }
 }

@@ -6,7 +6,7 @@
 //! adjoint `u` of `g`; then `S = ⟨∇L(θ; x, y), u⟩` is differentiated by θ, x and y.
 //! `S` is the derivative of `L` along `u`: one pass with tangents, and one
 //! backward pass over it ([`Network::curvature`]). Only θ, v and the batch of each step are
-//! kept. This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
+//! kept, and g where the rule's derivative depends on it (Adam, RMSProp). This is mixed-mode differentiation: Kemaev et al., arXiv 2505.00793.
 
 use crate::activations::{Activations, Room};
 use crate::data::Batch;

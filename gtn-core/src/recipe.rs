@@ -34,7 +34,7 @@ pub struct Recipe<L = LearnerSpec> {
 pub struct InnerSpec {
     /// Steps of the optimizer, 1 to 100,000.
     pub steps: usize,
-    /// Images a step, 1 to 100,000.
+    /// Images a step, 1 to 100,000; times the steps at most 2³⁰.
     pub batch: usize,
     /// The rule of a step.
     pub optimizer: InnerOptimizer,
@@ -64,7 +64,7 @@ pub struct OuterSpec {
     pub beta1: f64,
     /// Decay of the mean of squares; at least 0, below 1.
     pub beta2: f64,
-    /// Added to the root of the mean of squares; above 0.
+    /// Added to the root of the mean of squares; at least 10⁻³⁰, so that it is a number of single precision.
     pub epsilon: f64,
     /// Learning rate of the last meta-iteration, as a share of the first; 0 to 1.
     pub final_lr: f64,
@@ -116,6 +116,7 @@ impl<L> Recipe<L> {
         count("iterations", self.iterations, 1_000_000_000)?;
         count("inner.steps", inner.steps, 100_000)?;
         count("inner.batch", inner.batch, 100_000)?;
+        count("inner.steps × inner.batch", inner.steps * inner.batch, 1 << 30)?;
         count("meta.batch", meta.batch, 100_000)?;
         let positive = |v: f64| v > 0.0 && v.is_finite();
         check("inner.lr", inner.lr, "above 0", positive)?;
@@ -124,7 +125,8 @@ impl<L> Recipe<L> {
         let decay = |b: f64| (0.0..1.0).contains(&b);
         check("outer.beta1", outer.beta1, "at least 0 and below 1", decay)?;
         check("outer.beta2", outer.beta2, "at least 0 and below 1", decay)?;
-        check("outer.epsilon", outer.epsilon, "above 0", positive)?;
+        let single = |e: f64| e >= 1e-30 && e.is_finite();
+        check("outer.epsilon", outer.epsilon, "at least 1e-30", single)?;
         check("outer.final_lr", outer.final_lr, "between 0 and 1", |f| (0.0..=1.0).contains(&f))?;
         check("outer.clip", outer.clip, "0 (no limit) or above", |c| c >= 0.0 && c.is_finite())
     }

@@ -11,15 +11,6 @@ pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     cpu::add(x, y)
 }
 
-/// `a·x + b·y` for tensors of one shape.
-pub(crate) fn combined(a: f64, x: &Tensor, b: f64, y: &Tensor) -> Result<Tensor> {
-    on_cuda!(x => crate::cuda::combined(x, Some(y), a, b));
-    by_dtype!(x, T => {
-        let (a, b) = (T::from_f64(a), T::from_f64(b));
-        cpu::zip::<T>(x, y, #[inline(always)] move |x, y| a * x + b * y)
-    })
-}
-
 /// `a·x`.
 pub(crate) fn scaled(a: f64, x: &Tensor) -> Result<Tensor> {
     on_cuda!(x => crate::cuda::combined(x, None, a, 0.0));
@@ -95,7 +86,7 @@ pub(crate) fn combined_with_joined(
         return Ok(x.clone());
     }
     on_cuda!(x => crate::cuda::joined(parts, x.dtype(), x.device(), Some(x), [a, b]));
-    combined(a, x, b, &joined(parts, x.dtype(), x.device())?)
+    by_dtype!(x, T => cpu::combined_with_joined::<T>(a, x, b, parts))
 }
 
 /// The values of scalars of one element type. This is where the host waits for a device: once, for
@@ -127,6 +118,32 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(30))]
+
+        #[test]
+        fn vectors_are_added_in_order(
+            lens in prop::collection::vec(prop_oneof![0usize..9, 15_000usize..20_000], 1..9), seed: u64,
+        ) {
+            let draw = |i: usize, len: usize| uniform(&[len + 1], seed.wrapping_add(i as u64)).narrow(0, 1, len);
+            let all = lens.iter().sum();
+            let x = draw(lens.len(), all).unwrap();
+            let mut expected = values(&x);
+            let (mut parts, mut end) = (Vec::new(), 0);
+            for (i, &len) in lens.iter().enumerate() {
+                let part = (i % 3 != 0).then(|| draw(i, len).unwrap());
+                for (place, v) in part.iter().flat_map(values).enumerate() {
+                    expected[end + place] -= 0.5 * v;
+                }
+                end += len;
+                parts.push((part, len));
+            }
+            for device in devices() {
+                let place = |t: &Tensor| t.to_device(device).unwrap();
+                let parts: Vec<_> =
+                    parts.iter().map(|(part, len)| (part.as_ref().map(place), *len)).collect();
+                let sum = combined_with_joined(1.0, &place(&x), -0.5, &parts).unwrap();
+                prop_assert_eq!(values(&sum), expected.clone());
+            }
+        }
 
         #[test]
         fn vectors_are_joined_in_order(lens in prop::collection::vec(0usize..9, 0..200), seed: u64) {
@@ -168,7 +185,8 @@ mod tests {
                 let expected: f64 = values(&(&x * &y).unwrap()).iter().sum();
                 let found = read(&[inner_product(&x, &y).unwrap()]).unwrap()[0];
                 prop_assert!((found - expected).abs() < 1e-10 * (1.0 + x.elem_count() as f64));
-                let mixed = values(&combined(2.0, &x, -0.5, &y).unwrap());
+                let whole = [(Some(y.clone()), y.elem_count())];
+                let mixed = values(&combined_with_joined(2.0, &x, -0.5, &whole).unwrap());
                 for (m, (a, b)) in mixed.iter().zip(values(&x).iter().zip(&values(&y))) {
                     prop_assert!((m - (2.0 * a - 0.5 * b)).abs() < 1e-12);
                 }
@@ -183,13 +201,23 @@ mod tests {
     }
 
     #[test]
+    fn products_of_large_numbers_stay_finite() {
+        for device in devices() {
+            let x = Tensor::new(&[1e25f32, 1.0, -1e25], device).unwrap();
+            let square = read(&[inner_product(&x, &x).unwrap()]).unwrap()[0];
+            assert!((square / 2e50 - 1.0).abs() < 1e-6, "{square}");
+        }
+    }
+
+    #[test]
     fn nothing_has_a_place_on_every_device() {
         for device in devices() {
             assert_eq!(zeros(&[0], DType::F32, device).unwrap().dims(), [0]);
             assert_eq!(joined(&[], DType::F32, device).unwrap().dims(), [0]);
             let nothing = zeros(&[0], DType::F64, device).unwrap();
             assert_eq!(scaled(2.0, &nothing).unwrap().dims(), [0]);
-            assert_eq!(combined(2.0, &nothing, 1.0, &nothing).unwrap().dims(), [0]);
+            let parts = [(Some(nothing.clone()), 0)];
+            assert_eq!(combined_with_joined(2.0, &nothing, 1.0, &parts).unwrap().dims(), [0]);
         }
         assert!(read(&[]).unwrap().is_empty());
     }

@@ -45,6 +45,12 @@ const LAYERS: &str = "layers = [
     { op = 'mean_norm', name = 'last_norm' },
     { op = 'leaky_relu', slope = 0.1 },
     { op = 'global_avg_pool' },
+    { op = 'mark', value = 'pooled' },
+    { op = 'mean_norm', name = 'unseen_matrix' },
+    { op = 'take', value = 'pooled' },
+    { op = 'linear', name = 'unseen_linear', features = 3 },
+    { op = 'mean_norm', name = 'unseen_rows' },
+    { op = 'take', value = 'pooled' },
     { op = 'classifier', name = 'fc' },
 ]";
 

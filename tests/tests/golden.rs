@@ -7,7 +7,7 @@
 use candle_core::{DType, Device, Tensor};
 use gtn_core::activations::{Activations, Room};
 use gtn_core::data::{Batch, ImageShape, one_hot};
-use gtn_core::generator::{Generator, GeneratorTrace};
+use gtn_core::generator::{Generator, GeneratorAt, GeneratorTrace};
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::learner::{Architecture, LearnerFamily, LearnerSpec, Width};
 use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
@@ -63,22 +63,18 @@ fn labels(t: &Tensor, classes: usize) -> Tensor {
 struct Teaching<'a> {
     case: &'a Case,
     tensors: &'a Tensors,
-    generator: Option<(Generator, Params)>,
+    generator: Option<GeneratorAt<'a>>,
     /// What the generator keeps of steps.
     kept: BTreeMap<usize, GeneratorTrace>,
     images: Vec<Tensor>,
     gradients: BTreeMap<String, Vec<Tensor>>,
-    generator_gradient: Option<Params>,
 }
 
 impl<'a> Teaching<'a> {
-    fn new(case: &'a Case, tensors: &'a Tensors, image: ImageShape) -> Self {
-        let generator = case.generator.then(|| {
-            let generator =
-                Generator::new(case.noise, case.gen_widths, image, case.classes).unwrap();
-            let params =
-                Params::from_named(generator.params(), &under(tensors, "generator/")).unwrap();
-            (generator, params)
+    fn new(case: &'a Case, tensors: &'a Tensors, generator: Option<&'a Generator>) -> Self {
+        let generator = generator.map(|generator| {
+            let named = under(tensors, "generator/");
+            generator.at(Params::from_named(generator.params(), &named).unwrap()).unwrap()
         });
         Self {
             case,
@@ -87,7 +83,6 @@ impl<'a> Teaching<'a> {
             kept: BTreeMap::new(),
             images: Vec::new(),
             gradients: BTreeMap::new(),
-            generator_gradient: None,
         }
     }
 
@@ -120,8 +115,8 @@ impl Syllabus for Teaching<'_> {
     fn lesson(&mut self, step: usize, room: &mut Room) -> gtn_core::Result<(Batch, Rates)> {
         let targets = self.targets(step);
         let images = match &self.generator {
-            Some((generator, params)) => {
-                let trace = generator.trace(params, &self.of_step("noise", step), &targets)?;
+            Some(generator) => {
+                let trace = generator.trace(&self.of_step("noise", step), &targets)?;
                 let images = trace.images().clone();
                 if room.is_left() {
                     self.kept.insert(step, trace);
@@ -138,24 +133,19 @@ impl Syllabus for Teaching<'_> {
 
     fn learn(&mut self, step: usize, adjoint: LessonAdjoint) -> gtn_core::Result<()> {
         let mut targets = adjoint.targets;
-        match &self.generator {
-            Some((generator, params)) => {
+        let noise = self.generator.is_some().then(|| self.of_step("noise", step));
+        let fixed = self.targets(step);
+        match (&mut self.generator, noise) {
+            (Some(generator), Some(noise)) => {
                 let trace = match self.kept.remove(&step) {
                     Some(trace) => trace,
-                    None => {
-                        let noise = self.of_step("noise", step);
-                        generator.trace(params, &noise, &self.targets(step))?
-                    }
+                    None => generator.trace(&noise, &fixed)?,
                 };
-                let share = generator.backward(params, &trace, &adjoint.images, None)?;
+                let share = generator.backward(&trace, &adjoint.images)?;
                 targets = targets.map(|t| (t + share.targets).unwrap());
                 self.push("noise", share.noise);
-                self.generator_gradient = Some(match self.generator_gradient.take() {
-                    Some(sum) => sum.with_flat((sum.flat() + share.params.flat())?),
-                    None => share.params,
-                });
             }
-            None => self.push("images", adjoint.images),
+            _ => self.push("images", adjoint.images),
         }
         if let Some(targets) = targets {
             self.push("soft_labels", targets);
@@ -198,7 +188,10 @@ fn results(case: &Case, tensors: &Tensors, activations: Activations) -> Tensors 
     let spec = LearnerSpec { architecture, normalization };
     let network: Network = spec.network(Seed(0), image, case.classes).unwrap();
     let initial = Params::from_named(network.params(), &under(tensors, "learner/")).unwrap();
-    let mut teaching = Teaching::new(case, tensors, image);
+    let generator = case
+        .generator
+        .then(|| Generator::new(case.noise, case.gen_widths, image, case.classes).unwrap());
+    let mut teaching = Teaching::new(case, tensors, generator.as_ref());
     let done = meta_gradient(
         &network,
         case.optimizer,
@@ -228,7 +221,8 @@ fn results(case: &Case, tensors: &Tensors, activations: Activations) -> Tensors 
         steps.reverse();
         out.insert(format!("grad/{name}"), Tensor::stack(&steps, 0).unwrap());
     }
-    for (name, t) in teaching.generator_gradient.iter().flat_map(|g| g.named().unwrap()) {
+    let gradient = teaching.generator.as_ref().map(|generator| generator.gradient().unwrap());
+    for (name, t) in gradient.iter().flat_map(|g| g.named().unwrap()) {
         out.insert(format!("grad/generator/{name}"), t);
     }
     for (name, t) in done.initial.named().unwrap() {

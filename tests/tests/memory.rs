@@ -9,7 +9,9 @@ use gtn_core::learner::{LearnerFamily, LearnerSpec};
 use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use gtn_core::network::{Network, Params};
 use gtn_core::seed::Seed;
-use gtn_tests::{CLASSES, IMAGE, Noise};
+use gtn_core::teacher::{Curriculum, TeacherSpec};
+use gtn_core::trainer::Trainer;
+use gtn_tests::{CLASSES, IMAGE, Noise, tiny_recipe};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -102,4 +104,29 @@ fn memory_grows_by_what_is_kept_of_a_step() {
     let kept = peak(&network, InnerOptimizer::Sgd, 20, all);
     let recomputed = peak(&network, InnerOptimizer::Sgd, 20, Activations::Recompute);
     assert!(kept > 2 * recomputed, "keeping takes more memory: {kept} against {recomputed}");
+
+    // A generator of which the weights are larger than the activations of a step.
+    let mut recipe = tiny_recipe(Curriculum::Full, InnerOptimizer::Sgd);
+    recipe.teacher = TeacherSpec::Generator {
+        curriculum: Curriculum::Full,
+        noise: 16,
+        widths: [512, 128, 8],
+        learned_labels: false,
+    };
+    recipe.inner.steps = 12;
+    let at = |activations| {
+        let trainer = Trainer::new(&recipe, IMAGE, CLASSES, &Device::Cpu).unwrap();
+        let mut trainer = trainer.with_activations(activations);
+        trainer.step(&Noise).unwrap();
+        PEAK.store(NOW.load(Relaxed), Relaxed);
+        let before = NOW.load(Relaxed);
+        trainer.step(&Noise).unwrap();
+        PEAK.load(Relaxed) - before
+    };
+    let recomputed = at(Activations::Recompute);
+    for bytes in [1 << 20, 4 << 20] {
+        let kept = at(Activations::KeepWithin { bytes });
+        println!("budget {bytes}: {kept}, recomputed: {recomputed}");
+        assert!(kept <= recomputed + bytes, "{kept}, recomputed: {recomputed}");
+    }
 }

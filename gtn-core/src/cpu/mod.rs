@@ -22,7 +22,7 @@ use candle_core::{CpuStorage, DType, Storage, StorageRef, Tensor, WithDType};
 use parallel::Making;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// Elements a task of an elementwise loop works on.
 const CHUNK: usize = 1 << 14;
@@ -181,14 +181,61 @@ pub(crate) fn zip<T: Float>(
 pub(crate) fn inner_product<T: Float>(x: &Tensor, y: &Tensor) -> Result<f64> {
     let (x, y) = (view::<T>(x)?, view::<T>(y)?);
     let (x, y) = (&*x, &*y);
-    let partial: Vec<T> = parallel::map(x.len().div_ceil(CHUNK), &|task| {
+    let partial: Vec<f64> = parallel::map(x.len().div_ceil(CHUNK), &|task| {
         let part = task * CHUNK..((task + 1) * CHUNK).min(x.len());
         vectorize(
             #[inline(always)]
-            || dot(&x[part.clone()], &y[part.clone()]),
+            || wide_dot(&x[part.clone()], &y[part.clone()]),
         )
     });
-    Ok(partial.into_iter().map(WithDType::to_f64).sum())
+    Ok(partial.into_iter().sum())
+}
+
+/// `a·x`, plus `b` times vectors end to end, each with its length; `None` stands for zeros.
+pub(crate) fn combined_with_joined<T: Float>(
+    a: f64,
+    x: &Tensor,
+    b: f64,
+    parts: &[(Option<Tensor>, usize)],
+) -> Result<Tensor> {
+    let (a, b) = (T::from_f64(a), T::from_f64(b));
+    let views = parts.iter().map(|(part, _)| part.as_ref().map(view::<T>).transpose());
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let mut end = 0;
+    let places = parts.iter().map(|(_, len)| {
+        end += len;
+        end - len..end
+    });
+    let parts: Vec<(Option<&[T]>, Range<usize>)> =
+        views.iter().map(Option::as_deref).zip(places).collect();
+    let all = view::<T>(x)?;
+    let x_all = &*all;
+    assert_eq!(x_all.len(), end, "vectors as long together as the one that they are added to");
+    let out = parallel::filled(end, CHUNK, &|task, out| {
+        let start = task * CHUNK;
+        let here = start..start + out.len();
+        let first = parts.partition_point(|(_, place)| place.end <= here.start);
+        for (part, place) in parts[first..].iter().take_while(|(_, place)| place.start < here.end) {
+            let both = place.start.max(here.start)..place.end.min(here.end);
+            let x = &x_all[both.clone()];
+            let out = &mut out[both.start - start..both.end - start];
+            match part {
+                Some(part) => {
+                    let y = &part[both.start - place.start..both.end - place.start];
+                    vectorize(
+                        #[inline(always)]
+                        move || {
+                            for (out, (&x, &y)) in out.iter_mut().zip(x.iter().zip(y)) {
+                                *out = a * x + b * y;
+                            }
+                        },
+                    );
+                }
+                None => out.iter_mut().zip(x).for_each(|(out, &x)| *out = a * x),
+            }
+        }
+    });
+    tensor(out, x.dims())
 }
 
 /// The sum of two tensors of one shape.
@@ -223,6 +270,23 @@ pub(crate) fn vectorize<R>(f: impl FnOnce() -> R) -> R {
         }
     }
     pulp::Arch::new().dispatch(Run(f))
+}
+
+/// As [`dot`], with products and sums in f64: those of f32 neither overflow nor lose what is small.
+#[inline(always)]
+fn wide_dot<T: Float>(x: &[T], y: &[T]) -> f64 {
+    let (x_lanes, x_rest) = x.as_chunks::<LANES>();
+    let (y_lanes, y_rest) = y.as_chunks::<LANES>();
+    let mut partial = [0.0; LANES];
+    for (x, y) in x_lanes.iter().zip(y_lanes) {
+        for ((sum, &x), &y) in partial.iter_mut().zip(x).zip(y) {
+            *sum += WithDType::to_f64(x) * WithDType::to_f64(y);
+        }
+    }
+    for ((sum, &x), &y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
+        *sum += WithDType::to_f64(x) * WithDType::to_f64(y);
+    }
+    partial.into_iter().sum()
 }
 
 /// Partial sums that [`dot`] keeps: wide enough for one vector of AVX-512,

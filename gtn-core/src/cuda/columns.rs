@@ -2,7 +2,7 @@
 //!
 //! The number of parts depends on sizes alone, and the parts are added up in order.
 
-use super::{Launch, empty};
+use super::{Launch, empty, int};
 use crate::Result;
 use crate::layout::channels_last;
 use candle_core::Tensor;
@@ -35,6 +35,8 @@ impl Sums {
         [rows, columns, each, groups]: [usize; 4],
         args: impl FnOnce(Launch, &Tensor, usize) -> Result<Launch>,
     ) -> Result<Self> {
+        // Kernels number the elements, not only the rows.
+        int(rows * columns)?;
         let parts = if rows <= FEW { 1 } else { rows.div_ceil(4 * LINES).min(PARTS) };
         let partial = empty(like, &[parts, groups * each * columns])?;
         let blocks = parts * groups * columns.div_ceil(TILE);

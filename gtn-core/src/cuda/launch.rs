@@ -237,8 +237,9 @@ pub(crate) fn lanes(maps: &[&Tensor], channels: usize) -> usize {
 
 /// Kernels count in ints.
 pub(crate) fn int(value: usize) -> Result<i32> {
-    // A block's worth less, so that threads past the end can be numbered.
-    i32::try_from(value).ok().filter(|&value| value <= i32::MAX - BLOCK as i32).ok_or_else(|| {
+    // A block's worth less, so that what threads past the end would work on can be numbered.
+    let most = i32::MAX - (BLOCK * LANES) as i32;
+    i32::try_from(value).ok().filter(|&value| value <= most).ok_or_else(|| {
         Error::spec(format!(
             "a tensor of {value} elements is too large for the CUDA kernels, which count to 2^31; use smaller batches"
         ))

@@ -110,6 +110,7 @@ impl Graph {
 
     /// For each value, whether it depends on one of these leaves.
     fn reach(&self, leaves: &[bool]) -> Vec<bool> {
+        assert_eq!(leaves.len(), self.leaves, "one wish for each leaf");
         let mut reach = leaves.to_vec();
         for node in &self.nodes {
             reach.push(node.args.iter().any(|&a| reach[self.index(a)]));
@@ -164,5 +165,39 @@ impl GraphBuilder {
     /// The graph for `output`.
     pub fn finish(self, output: Value) -> Graph {
         Graph { leaves: self.leaves.len(), nodes: self.nodes, output }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::uniform;
+    use crate::ops::{CrossEntropy, Linear};
+
+    #[test]
+    fn tensors_of_other_shapes_are_refused() {
+        let mut builder = GraphBuilder::new();
+        let leaves = [&[1, 3][..], &[2, 3], &[1, 2]].map(|shape| builder.leaf(shape));
+        let y = builder.apply(Linear, &leaves[..2]).unwrap();
+        let loss = builder.apply(CrossEntropy, &[y, leaves[2]]).unwrap();
+        let graph = builder.finish(loss);
+        let run = |shapes: [[usize; 2]; 3]| graph.infer(&shapes.map(|shape| uniform(&shape, 1)));
+        assert!(run([[5, 3], [2, 3], [5, 2]]).is_ok());
+        for (shapes, expected) in [
+            (
+                [[5, 4], [2, 3], [5, 2]],
+                "linear: expected rows (batch, in) and weights (out, in), found [5, 4] and [2, 3]",
+            ),
+            (
+                [[5, 3], [2, 3], [4, 2]],
+                "cross_entropy: expected (batch, classes) twice, found [5, 2] and [4, 2]",
+            ),
+            (
+                [[5, 3], [2, 3], [5, 3]],
+                "cross_entropy: expected (batch, classes) twice, found [5, 2] and [5, 3]",
+            ),
+        ] {
+            assert_eq!(run(shapes).unwrap_err().to_string(), expected);
+        }
     }
 }

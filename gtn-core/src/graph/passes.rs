@@ -30,9 +30,9 @@ impl Trace {
         &self.observed
     }
 
-    /// Bytes of the tensors held, not counting `leaves` and tensors held twice.
-    pub fn bytes(&self, leaves: &[Tensor]) -> usize {
-        let mut seen: std::collections::HashSet<_> = leaves.iter().map(Tensor::id).collect();
+    /// Bytes of the tensors held, not counting those that `others` hold, and none twice.
+    pub fn bytes(&self, others: &[&Tensor]) -> usize {
+        let mut seen: std::collections::HashSet<_> = others.iter().map(|t| t.id()).collect();
         let held =
             self.kept.iter().flat_map(|kept| kept.args.iter().chain(&kept.output).chain(&kept.aux));
         held.chain(self.adjoints.iter().flatten())
@@ -74,6 +74,9 @@ impl Graph {
     /// Computes every value, keeping for later passes what the operations ask
     /// for, and the values of `observe`.
     ///
+    /// # Errors
+    /// [`crate::Error::Shape`] when an operation does not take what the leaves have come to.
+    ///
     /// # Panics
     /// When `leaves` are not as many as the graph's.
     pub fn forward(&self, leaves: &[Tensor], observe: &[Value]) -> Result<Trace> {
@@ -94,6 +97,9 @@ impl Graph {
 
     /// Computes the output only.
     ///
+    /// # Errors
+    /// As [`Graph::forward`].
+    ///
     /// # Panics
     /// When `leaves` are not as many as the graph's.
     pub fn infer(&self, leaves: &[Tensor]) -> Result<Tensor> {
@@ -101,6 +107,9 @@ impl Graph {
     }
 
     /// Computes these values only, in the order in which they are asked for.
+    ///
+    /// # Errors
+    /// As [`Graph::forward`].
     ///
     /// # Panics
     /// When `leaves` are not as many as the graph's.
@@ -133,6 +142,8 @@ impl Graph {
                 .iter()
                 .map(|a| values[self.index(*a)].as_ref().expect("dropped after its last use only"))
                 .collect();
+            // Kernels trust the shapes: on a device they would read beyond.
+            node.op.shape(&args.iter().map(|a| a.dims()).collect::<Vec<_>>())?;
             let span = span("forward", &*node.op, args.iter().map(|a| a.dims()), 1);
             let forward = span.in_scope(|| node.op.forward(&args))?;
             each(&*node.op, &args, &forward);
@@ -149,6 +160,9 @@ impl Graph {
     }
 
     /// Adjoints of the wanted leaves, from adjoints `seeds` of any values.
+    ///
+    /// # Panics
+    /// When `wants` are not as many as the graph's leaves.
     pub fn backward(
         &self,
         trace: &Trace,
@@ -160,6 +174,9 @@ impl Graph {
 
     /// As [`Graph::backward`], and the trace keeps what
     /// [`Graph::backward_tangent`] will need to find the leaves `later`.
+    ///
+    /// # Panics
+    /// When `wants` or `later` are not as many as the graph's leaves.
     pub fn backward_keeping(
         &self,
         trace: &mut Trace,
@@ -250,6 +267,9 @@ impl Graph {
     }
 
     /// Tangents of all values that others depend on, from tangents of the leaves (`None`: zero).
+    ///
+    /// # Panics
+    /// When `leaves` are not as many as the graph's.
     pub fn tangent(&self, trace: &Trace, leaves: &[Option<Tensor>]) -> Result<Tangents> {
         assert_eq!(leaves.len(), self.leaves, "one tangent for each leaf");
         let mut tangents = leaves.to_vec();
@@ -274,6 +294,9 @@ impl Graph {
     ///
     /// For the output's adjoint held fixed, this is the adjoint of the
     /// output's tangent: the gradient of the derivative along a direction.
+    ///
+    /// # Panics
+    /// When `wants` are not as many as the graph's leaves.
     pub fn backward_tangent(
         &self,
         trace: &Trace,

@@ -29,11 +29,13 @@ pub(super) fn assemble(
     let mut named = Named::default();
     let mut left = layers;
     while let [layer, after @ ..] = left {
+        let number = layers.len() - after.len();
         let built = match (layer, after, pooled(net, x, left)) {
             // Two layers, one operation.
             (Layer::MeanNorm { name }, [Layer::LeakyRelu { slope }, after @ ..], _) => {
                 left = after;
-                valid_slope(*slope).and_then(|slope| net.mean_norm(name, x, slope))
+                let slope = valid_slope(*slope).map_err(|error| of_layer(number + 1, &error))?;
+                net.mean_norm(name, x, slope)
             }
             (Layer::Conv { name, channels, kernel, .. }, [_, after @ ..], Some(op)) => {
                 left = after;
@@ -44,10 +46,13 @@ pub(super) fn assemble(
                 one(net, &mut named, layer, x, classes, gain_before(after))
             }
         };
-        let number = layers.len() - after.len();
-        x = built.map_err(|e| Error::spec(format!("layer {number} of the learner: {e}")))?;
+        x = built.map_err(|error| of_layer(number, &error))?;
     }
     Ok(x)
+}
+
+fn of_layer(number: usize, error: &Error) -> Error {
+    Error::spec(format!("layer {number} of the learner: {error}"))
 }
 
 /// The next two layers as one operation, if they are a convolution and a pooling that it is for.
@@ -302,6 +307,24 @@ mod tests {
         ] {
             let error = build(&format!("{BRANCHES} {more}")).unwrap_err();
             assert_eq!(error.to_string(), expected);
+        }
+        for (layers, expected) in [
+            (
+                "{ op = 'mean_norm', name = 'n' }, { op = 'leaky_relu', slope = 0.0 },",
+                "layer 2 of the learner: the slope of a leaky ReLU must be above 0, found 0",
+            ),
+            (
+                "{ op = 'mean_norm', name = 'n' }, { op = 'mean_norm', name = 'n' }, { op = 'leaky_relu', slope = 0.1 },",
+                "layer 2 of the learner: two layers share the parameter name `n.bias`; give each layer a name of its own",
+            ),
+            (
+                "{ op = 'conv', name = 'c', channels = 2, kernel = 3, padding = 1 },
+                 { op = 'conv', name = 'c', channels = 2, kernel = 3, padding = 1 },
+                 { op = 'max_pool', kernel = 2, stride = 2 },",
+                "layer 2 of the learner: two layers share the parameter name `c.weight`; give each layer a name of its own",
+            ),
+        ] {
+            assert_eq!(build(layers).unwrap_err().to_string(), expected);
         }
         let error = build("{ op = 'take', value = 'a' },").unwrap_err().to_string();
         assert_eq!(error, "layer 1 of the learner: no value before is marked `a`; none is");

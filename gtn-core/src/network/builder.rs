@@ -1,6 +1,6 @@
 //! Layers with parameters, laid over a graph.
 
-use super::leaves::{Leaf, Leaves};
+use super::leaves::{Input, Leaf, Leaves};
 use super::params::{Init, Layout};
 use crate::Result;
 use crate::graph::{Graph, GraphBuilder, Value};
@@ -21,6 +21,7 @@ pub(crate) enum Means {
 pub(crate) struct NetworkBuilder {
     graph: GraphBuilder,
     leaves: Vec<Leaf>,
+    inputs: Vec<Input>,
     params: Layout,
     running: Layout,
     batch_means: Vec<Value>,
@@ -34,7 +35,6 @@ pub(crate) struct NetworkBuilder {
 pub(crate) struct Built {
     pub(crate) graph: Graph,
     pub(crate) leaves: Leaves,
-    pub(crate) running: Arc<Layout>,
     pub(crate) batch_means: Vec<Value>,
     /// The outputs of the rectifiers.
     pub(crate) rectified: Vec<Value>,
@@ -54,6 +54,7 @@ impl NetworkBuilder {
         Self {
             graph: GraphBuilder::new(),
             leaves: Vec::new(),
+            inputs: Vec::new(),
             params: Layout::default(),
             running: Layout::default(),
             batch_means: Vec::new(),
@@ -63,9 +64,9 @@ impl NetworkBuilder {
         }
     }
 
-    pub(crate) fn input(&mut self, sample: &[usize]) -> Value {
-        let inputs = self.leaves.iter().filter(|l| matches!(l, Leaf::Input(_))).count();
-        self.leaves.push(Leaf::Input(inputs));
+    pub(crate) fn input(&mut self, name: &'static str, sample: &[usize]) -> Value {
+        self.leaves.push(Leaf::Input(self.inputs.len()));
+        self.inputs.push(Input { name, sample: sample.to_vec() });
         self.graph.leaf(&[&[1], sample].concat())
     }
 
@@ -187,8 +188,12 @@ impl NetworkBuilder {
     pub(crate) fn finish(self, output: Value) -> Built {
         Built {
             graph: self.graph.finish(output),
-            leaves: Leaves::new(self.leaves, Arc::new(self.params)),
-            running: Arc::new(self.running),
+            leaves: Leaves {
+                all: self.leaves,
+                inputs: self.inputs,
+                params: Arc::new(self.params),
+                running: Arc::new(self.running),
+            },
             batch_means: self.batch_means,
             rectified: self.rectified,
         }

@@ -5,13 +5,13 @@
 //! that is one launch each.
 
 use super::params::{Layout, Params};
-use crate::Result;
 use crate::device::on_cuda;
 use crate::graph::span;
 #[cfg(feature = "cuda")]
 use crate::ops::weight_norm::cuda::{self, Parameter};
 use crate::ops::{Kept, Op, WeightNorm};
-use crate::tensors::add;
+use crate::tensors::{add, zeros_like};
+use crate::{Error, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -35,20 +35,41 @@ impl Leaf {
     }
 }
 
+/// What a network takes: a batch of samples of this shape.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    pub(super) name: &'static str,
+    pub(super) sample: Vec<usize>,
+}
+
 /// The leaves of a network's graph, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Leaves {
-    all: Vec<Leaf>,
-    params: Arc<Layout>,
+    pub(super) all: Vec<Leaf>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) params: Arc<Layout>,
+    pub(super) running: Arc<Layout>,
 }
 
 impl Leaves {
-    pub(super) fn new(all: Vec<Leaf>, params: Arc<Layout>) -> Self {
-        Self { all, params }
-    }
-
     pub(crate) fn params(&self) -> &Arc<Layout> {
         &self.params
+    }
+
+    pub(crate) fn running(&self) -> &Arc<Layout> {
+        &self.running
+    }
+
+    /// Names and shapes of the leaves that are made of parameters.
+    pub(crate) fn learned(&self) -> Result<Layout> {
+        let mut learned = Layout::default();
+        for leaf in &self.all {
+            if let Leaf::Param(i) | Leaf::Weight(i) = *leaf {
+                let slot = &self.params.slots()[i];
+                learned.push(slot.name.as_str(), &slot.shape, slot.init)?;
+            }
+        }
+        Ok(learned)
     }
 
     /// For each leaf, whether it is wanted.
@@ -62,23 +83,70 @@ impl Leaves {
         at.expect("every input is a leaf")
     }
 
-    /// The tensor of each leaf.
+    /// The tensor of each leaf: see [`Leaves::with_inputs`].
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when the parameters or running means are another network's; [`Error::Shape`] when the inputs are.
     pub(crate) fn values(
         &self,
-        inputs: &[Tensor],
+        inputs: &[&Tensor],
         params: &Params,
         running: Option<&Params>,
     ) -> Result<Vec<Tensor>> {
+        self.with_inputs(&self.without_inputs(params, running)?, inputs)
+    }
+
+    /// The tensor of each leaf but the inputs.
+    pub(crate) fn without_inputs(
+        &self,
+        params: &Params,
+        running: Option<&Params>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        same("parameters", &self.params, params)?;
+        running.map_or(Ok(()), |running| self.own_running(running))?;
         let mut weights = self.weights(params)?.into_iter();
         let params = params.tensors()?;
         let running = running.map(Params::tensors).transpose()?.unwrap_or_default();
         let value = |leaf: &Leaf| match *leaf {
-            Leaf::Input(i) => inputs[i].clone(),
-            Leaf::Param(i) => params[i].clone(),
-            Leaf::Weight(_) => weights.next().expect("one for each weight"),
-            Leaf::Running(i) => running[i].clone(),
+            Leaf::Input(_) => None,
+            Leaf::Param(i) => Some(params[i].clone()),
+            Leaf::Weight(_) => weights.next(),
+            Leaf::Running(i) => Some(running[i].clone()),
         };
         Ok(self.all.iter().map(value).collect())
+    }
+
+    /// The tensor of each leaf, where `others` are all but the inputs. Inputs that are not given are nothing: what is
+    /// asked for must not need them.
+    pub(crate) fn with_inputs(
+        &self,
+        others: &[Option<Tensor>],
+        inputs: &[&Tensor],
+    ) -> Result<Vec<Tensor>> {
+        let batch = inputs[0].dims().first().copied().unwrap_or(0);
+        for (Input { name, sample }, found) in self.inputs.iter().zip(inputs) {
+            match found.dims() {
+                [count, of_each @ ..] if of_each == sample && *count == batch && batch > 0 => {}
+                found => {
+                    let rows = if batch > 0 { batch.to_string() } else { "batch".into() };
+                    let sides = sample.iter().map(usize::to_string);
+                    let shape: Vec<String> = std::iter::once(rows).chain(sides).collect();
+                    let message = format!("expected ({}), found {found:?}", shape.join(", "));
+                    return Err(Error::shape(name, message));
+                }
+            }
+        }
+        let value = |(leaf, other): (&Leaf, &Option<Tensor>)| match (leaf, other) {
+            (_, Some(other)) => Ok(other.clone()),
+            (Leaf::Input(i), None) if *i < inputs.len() => Ok(inputs[*i].clone()),
+            (_, None) => zeros_like(inputs[0], &[0]),
+        };
+        self.all.iter().zip(others).map(value).collect()
+    }
+
+    /// Refuses running means of another network.
+    pub(crate) fn own_running(&self, running: &Params) -> Result<()> {
+        same("running means", &self.running, running)
     }
 
     /// The tangent of each leaf where the parameters move along `direction`, and nothing else moves.
@@ -87,6 +155,7 @@ impl Leaves {
         params: &Params,
         direction: &Params,
     ) -> Result<Vec<Option<Tensor>>> {
+        same("directions", &self.params, direction)?;
         let mut weights = self.weight_tangents(params, direction)?.into_iter();
         let directions = direction.tensors()?;
         let tangent = |leaf: &Leaf| match *leaf {
@@ -104,6 +173,7 @@ impl Leaves {
         adjoints: &[Option<Tensor>],
         onto: Option<&Params>,
     ) -> Result<Params> {
+        onto.map_or(Ok(()), |onto| same("parameters", &self.params, onto))?;
         on_cuda!(params.flat() => {
             let flat = cuda::gradient(&self.places(adjoints, None), params.flat(), onto)?;
             Ok(params.with_flat(flat))
@@ -146,6 +216,7 @@ impl Leaves {
         moves: &[Option<Tensor>],
         onto: Option<&Params>,
     ) -> Result<Params> {
+        onto.map_or(Ok(()), |onto| same("parameters", &self.params, onto))?;
         on_cuda!(params.flat() => {
             let places = self.places(adjoints, Some(moves));
             let flats = [params.flat(), direction.flat()];
@@ -249,6 +320,29 @@ impl Leaves {
             all.push(parameter.with_adjoint(adjoints[at].as_ref(), moves));
         }
         all
+    }
+}
+
+/// Refuses values that were laid out for another network.
+fn same(what: &str, expected: &Arc<Layout>, found: &Params) -> Result<()> {
+    let layout = found.layout();
+    if Arc::ptr_eq(expected, layout) {
+        return Ok(());
+    }
+    let most = expected.slots().len().max(layout.slots().len());
+    let at = |layout: &Layout, i: usize| layout.slots().get(i).map(|slot| slot.shape.clone());
+    match (0..most).find(|&i| at(expected, i) != at(layout, i)) {
+        None => Ok(()),
+        Some(i) => {
+            let show = |layout: &Layout| match layout.slots().get(i) {
+                Some(slot) => format!("`{}` of shape {:?}", slot.name, slot.shape),
+                None => "nothing".into(),
+            };
+            let (expected, found) = (show(expected), show(layout));
+            Err(Error::spec(format!(
+                "these are another network's {what}: expected {expected}, found {found}"
+            )))
+        }
     }
 }
 

@@ -13,12 +13,11 @@ pub use params::{Init, Layout, Params, Slot};
 use crate::data::{Batch, ImageShape};
 use crate::graph::{Graph, Trace, Value};
 use crate::ops::{CrossEntropy, LogSoftmax};
-use crate::tensors::{multiples, one_like, zeros_like};
+use crate::tensors::{multiples, one_like};
 use crate::{Error, Result};
 use builder::{Means, NetworkBuilder};
 use candle_core::{DType, Device, Tensor};
-use leaves::Leaf;
-pub(crate) use leaves::Leaves;
+pub(crate) use leaves::{Leaf, Leaves};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -43,10 +42,10 @@ impl Default for Normalization {
 
 /// A learner's architecture, built for one image shape and number of classes.
 ///
-/// It holds no parameters: those are [`Params`], handed to each call.
+/// It holds no parameters: those are [`Params`], handed to each call. Calls refuse an empty batch and one of another
+/// shape ([`Error::Shape`]), and another network's parameters ([`Error::Spec`]).
 #[derive(Debug, Clone)]
 pub struct Network {
-    running: Arc<Layout>,
     norm_momentum: f64,
     /// The loss while learning: norms use the batch's means.
     learn: Graph,
@@ -63,7 +62,8 @@ impl Network {
     /// Builds a network from its layers.
     ///
     /// # Errors
-    /// [`Error::Spec`] that names the layer that does not fit, or when `norm_momentum` is out of range.
+    /// [`Error::Spec`] that names the layer that does not fit, or when `norm_momentum` is out of range, or images or
+    /// classes are nothing.
     pub fn new(
         layers: &[Layer],
         image: ImageShape,
@@ -76,10 +76,15 @@ impl Network {
                 "norm_momentum must be at least 0 and below 1, found {norm_momentum}"
             )));
         }
+        if image.dims().contains(&0) || classes == 0 {
+            return Err(Error::spec(format!(
+                "a learner needs images of at least one channel, row and column, and at least one class, found {image:?} and {classes} classes"
+            )));
+        }
         let build = |means| {
             let mut net = NetworkBuilder::new(means, weight_norm);
-            let x = net.input(&image.dims());
-            let targets = net.input(&[classes]);
+            let x = net.input("images", &image.dims());
+            let targets = net.input("targets", &[classes]);
             let logits = assemble::assemble(&mut net, layers, x, classes)?;
             let log_p = net.apply(LogSoftmax, &[logits])?;
             let loss = net.apply(CrossEntropy, &[log_p, targets])?;
@@ -88,7 +93,6 @@ impl Network {
         let (learn, _) = build(Means::Batch)?;
         let (judge, logits) = build(Means::Running)?;
         Ok(Self {
-            running: learn.running,
             norm_momentum,
             learn: learn.graph,
             learn_leaves: learn.leaves,
@@ -107,18 +111,17 @@ impl Network {
 
     /// Names and shapes of the running means.
     pub fn running(&self) -> &Arc<Layout> {
-        &self.running
+        self.learn_leaves.running()
     }
 
     /// Running means before the first step: zeros.
     pub fn fresh_running(&self, dtype: DType, device: &Device) -> Result<Params> {
-        Params::zeros(&self.running, dtype, device)
+        Params::zeros(self.running(), dtype, device)
     }
 
     /// The logits `(batch, classes)` of images, judged with the running means.
     pub fn logits(&self, params: &Params, running: &Params, images: &Tensor) -> Result<Tensor> {
-        let inputs = without_targets(images)?;
-        self.logits.infer(&self.judge_leaves.values(&inputs, params, Some(running))?)
+        self.logits.infer(&self.judge_leaves.values(&[images], params, Some(running))?)
     }
 
     /// The loss on a batch, judged with the running means: a scalar.
@@ -228,6 +231,7 @@ impl Network {
         let LessonTrace { params, graph, adjoints } = trace;
         let leaves = self.learn_leaves.tangents(params, direction)?;
         let tangents = self.learn.tangent(graph, &leaves)?;
+        self.learn_leaves.own_running(means)?;
         let seeds: Vec<_> = self.batch_means.iter().copied().zip(means.tensors()?).collect();
         let wants = self.learn_leaves.mask(|leaf| soft_labels || *leaf != Leaf::Input(1));
         let mut moves = self.learn.backward_tangent(graph, &tangents, &seeds, &wants)?;
@@ -285,16 +289,47 @@ pub struct Curvature {
     pub targets: Option<Tensor>,
 }
 
-/// A network's inputs where the targets are not needed: up to the logits.
-fn without_targets(images: &Tensor) -> Result<[Tensor; 2]> {
-    Ok([images.clone(), zeros_like(images, &[0])?])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::learner::{LearnerFamily, LearnerSpec};
     use crate::seed::{Seed, normal};
+
+    #[test]
+    fn what_is_not_the_networks_is_refused() {
+        let image = ImageShape { channels: 1, height: 8, width: 8 };
+        let build =
+            |spec: &str, image| spec.parse::<LearnerSpec>().unwrap().network(Seed(0), image, 3);
+        let network = build("conv2_fc:4,5,6", image).unwrap();
+        let params = |network: &Network| {
+            Params::init(network.params(), DType::F64, &Device::Cpu, &mut Seed(1).rng()).unwrap()
+        };
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+        let learn = |params: &Params, images: &[usize], targets: &[usize]| {
+            let batch = Batch { images: zeros(images), targets: zeros(targets) };
+            network.learn(params, &batch, true).map(|_| ())
+        };
+        let own = params(&network);
+        assert!(learn(&own, &[5, 1, 8, 8], &[5, 3]).is_ok());
+        for (images, targets, expected) in [
+            (&[5, 1, 8, 9], &[5, 3], "images: expected (5, 1, 8, 8), found [5, 1, 8, 9]"),
+            (&[0, 1, 8, 8], &[0, 3], "images: expected (batch, 1, 8, 8), found [0, 1, 8, 8]"),
+            (&[5, 1, 8, 8], &[5, 4], "targets: expected (5, 3), found [5, 4]"),
+            (&[5, 1, 8, 8], &[4, 3], "targets: expected (5, 3), found [4, 3]"),
+        ] {
+            assert_eq!(learn(&own, images, targets).unwrap_err().to_string(), expected);
+        }
+        let other = build("conv2_fc:4,7,6", image).unwrap();
+        let error = learn(&params(&other), &[5, 1, 8, 8], &[5, 3]).unwrap_err().to_string();
+        let expected = "these are another network's parameters: expected `conv2.weight` of shape [5, 4, 3, 3], found `conv2.weight` of shape [7, 4, 3, 3]";
+        assert_eq!(error, expected);
+        let running = other.fresh_running(DType::F64, &Device::Cpu).unwrap();
+        let error = network.logits(&own, &running, &zeros(&[5, 1, 8, 8])).unwrap_err().to_string();
+        assert!(error.starts_with("these are another network's running means: "), "{error}");
+
+        let error = build("conv5_gap:4,5,6", ImageShape { height: 0, ..image }).unwrap_err();
+        assert!(error.to_string().contains("at least one channel, row and column"), "{error}");
+    }
 
     #[test]
     fn without_weight_norm_a_learner_starts_at_the_same_weights() {

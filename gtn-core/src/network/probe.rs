@@ -3,7 +3,7 @@
 //! These are what training-free estimates are made of; the gradient of the loss is
 //! [`Network::learn`]'s, the number of parameters that of [`Network::params`].
 
-use super::{Leaf, Network, Params, without_targets};
+use super::{Leaf, Network, Params};
 use crate::Result;
 use candle_core::{DType, Tensor};
 
@@ -23,7 +23,7 @@ impl Network {
     /// # Errors
     /// When the device fails.
     pub fn rectifier_codes(&self, params: &Params, images: &Tensor) -> Result<Tensor> {
-        let leaves = self.learn_leaves.values(&without_targets(images)?, params, None)?;
+        let leaves = self.learn_leaves.values(&[images], params, None)?;
         let Some(&last) = self.rectified.last() else {
             return Ok(Tensor::zeros((images.dim(0)?, 0), DType::U8, images.device())?);
         };
@@ -49,8 +49,7 @@ impl Network {
         images: &Tensor,
         adjoint: &Tensor,
     ) -> Result<(Tensor, Params)> {
-        let inputs = without_targets(images)?;
-        let leaves = self.judge_leaves.values(&inputs, params, Some(running))?;
+        let leaves = self.judge_leaves.values(&[images], params, Some(running))?;
         let trace = self.logits.forward(&leaves, &[])?;
         let wants = self.judge_leaves.mask(Leaf::learned);
         let seed = [(self.logits.output(), adjoint.clone())];

@@ -108,7 +108,9 @@ fn mean<T: Float>(x: &Tensor) -> Result<Tensor> {
 /// The transpose of [`mean`].
 fn spread(gy: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let [batch, _, area] = channels("channel_mean", dims)?;
-    everywhere(&scaled(1.0 / (batch * area) as f64, gy)?, dims)
+    let all = everywhere(&scaled(1.0 / (batch * area) as f64, gy)?, dims)?;
+    // A matrix goes on to operations that take it as it lies.
+    if dims.len() == 2 { Ok(all.contiguous()?) } else { Ok(all) }
 }
 
 #[cfg(test)]

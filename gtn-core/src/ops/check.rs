@@ -176,9 +176,20 @@ pub(crate) fn check(op: &dyn Op, case: Case) -> Result<(), TestCaseError> {
     let gy = uniform(y.dims(), seed.wrapping_add(200));
     let dgy = uniform(y.dims(), seed.wrapping_add(300));
     let every = vec![true; n];
+    let sums: Vec<_> =
+        (400..).zip(&args).map(|(i, x)| uniform(x.dims(), seed.wrapping_add(i))).collect();
+    let some: Vec<_> = sums.iter().cloned().map(Some).collect();
+    let on_sums = |what: &str, added: Vec<Option<Tensor>>, shares: &[Option<Tensor>]| {
+        for (added, (sum, share)) in added.iter().zip(sums.iter().zip(shares)) {
+            let expected = share.as_ref().map_or(sum.clone(), |share| (sum + share).unwrap());
+            close(&format!("{} {what} on sums", op.name()), added.as_ref(), &expected)?;
+        }
+        Ok::<_, TestCaseError>(())
+    };
 
     // First derivative, one argument at a time.
     let adjoints = op.backward(&kept, &gy, &every).unwrap();
+    on_sums("backward", op.add_backward(&kept, &gy, &every, some.clone()).unwrap(), &adjoints)?;
     for i in 0..n {
         let mut along = vec![None; n];
         along[i] = Some(&directions[i]);
@@ -223,6 +234,8 @@ pub(crate) fn check(op: &dyn Op, case: Case) -> Result<(), TestCaseError> {
         )?;
         for dgy in [Some(&dgy), None] {
             let ours = op.backward_tangent(&kept, along, &gy, dgy, &every).unwrap();
+            let added = op.add_backward_tangent(&kept, along, &gy, dgy, &every, some.clone());
+            on_sums("backward_tangent", added.unwrap(), &ours)?;
             let plus = op.backward(&kept_plus, &step(&gy, dgy, H), &every).unwrap();
             let minus = op.backward(&kept_minus, &step(&gy, dgy, -H), &every).unwrap();
             for i in 0..n {

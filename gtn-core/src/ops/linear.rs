@@ -1,7 +1,7 @@
 //! Fully connected layer, without bias (see [`super::Bias`]).
 
 use super::conv2d::{adjoint_tangent_terms, product_rule};
-use super::{Forward, Keep, Kept, Op, arity};
+use super::{Forward, Keep, Kept, Op, arity, weight_multiply_adds};
 use crate::cpu::{
     self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product_packed,
     view,
@@ -74,7 +74,7 @@ impl Op for Linear {
     }
 
     fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
-        self.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
+        weight_multiply_adds(self, args)
     }
 }
 

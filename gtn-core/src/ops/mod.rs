@@ -65,7 +65,7 @@ pub use weight_norm::WeightNorm;
 pub use window::Padding;
 pub use zeroize::Zeroize;
 
-use crate::tensors::add;
+use crate::tensors::{add, zeros_like};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::fmt::Debug;
@@ -270,6 +270,16 @@ pub(crate) fn add_linear_backward_tangent(
         Some(dgy) => op.add_backward(kept, dgy, wants, sums),
         None => Ok(sums),
     }
+}
+
+/// A tangent, or the zeros that its absence stands for.
+pub(crate) fn or_zero(tangent: Option<&Tensor>, like: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    tangent.map_or_else(|| zeros_like(like, dims), |t| Ok(t.clone()))
+}
+
+/// [`Op::multiply_adds`] of a product with the weights `(out, …)`: for each output those of one row.
+pub(crate) fn weight_multiply_adds(op: &dyn Op, args: &[&[usize]]) -> u64 {
+    op.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
 }
 
 /// Each share added to its sum; `None` stands for zero.

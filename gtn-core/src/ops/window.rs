@@ -22,6 +22,9 @@ impl Default for Padding {
     }
 }
 
+/// Larger kernels, strides and paddings are slips of the pen.
+const MOST: usize = 1 << 16;
+
 /// The outputs along an axis of `size` pixels with so much padding before and after.
 pub(super) fn outputs(
     op: &'static str,
@@ -30,6 +33,12 @@ pub(super) fn outputs(
     stride: usize,
     [before, after]: [usize; 2],
 ) -> Result<usize> {
+    if let Some(largest) = [kernel, stride, before, after].into_iter().max().filter(|&n| n > MOST) {
+        return Err(Error::shape(
+            op,
+            format!("kernel, stride and padding must be at most {MOST}, found {largest}"),
+        ));
+    }
     match (size + before + after).checked_sub(kernel) {
         Some(free) if size > 0 && kernel > 0 && stride > 0 => Ok(free / stride + 1),
         _ => {
@@ -159,6 +168,16 @@ mod tests {
         let window = Window { op: "pool", kernel: 2, stride: 1, padding: Padding::Same };
         let expected = vec![vec![(0, 0), (1, 1)], vec![(0, 1), (1, 2)], vec![(0, 2)]];
         assert_eq!(window.sees(3).unwrap(), expected);
+    }
+
+    #[test]
+    fn slips_of_the_pen_are_refused() {
+        let most = usize::MAX;
+        for [kernel, stride, padding] in [[most, 1, 0], [3, most, 0], [3, 1, most]] {
+            let error = outputs("conv", 8, kernel, stride, [padding; 2]).unwrap_err().to_string();
+            let expected = "conv: kernel, stride and padding must be at most 65536, found ";
+            assert_eq!(error, format!("{expected}{most}"));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{Course, Curriculum, LABELS, Pool, Teacher};
 use crate::Result;
 use crate::activations::Room;
 use crate::data::{Batch, Batches, one_hot};
-use crate::generator::{Generator, GeneratorTrace};
+use crate::generator::{Generator, GeneratorAt, GeneratorTrace};
 use crate::network::{Init, Layout, Params};
 use crate::seed::{Seed, normal};
 use crate::tensors::add;
@@ -49,19 +49,18 @@ impl Teacher for Generated {
         let own = named.filter_map(|(name, t)| Some((name.strip_prefix(GENERATOR)?.into(), t)));
         let params = Params::from_named(self.generator.params(), &own.collect())?;
         let order = self.curriculum.order(self.pool.steps, self.pool.batch, draw);
-        let device = params.flat().device();
+        let (dtype, device) = (params.flat().dtype(), params.flat().device());
         let fixed = || {
             let labels: Vec<u32> = order.iter().map(|&sample| self.pool.class(sample)).collect();
-            one_hot(&labels, self.pool.classes, params.flat().dtype(), device)
+            one_hot(&labels, self.pool.classes, dtype, device)
         };
         Ok(Box::new(Generation {
             samples: Tensor::new(&order[..], device)?,
             targets: (!self.learned_labels).then(fixed).transpose()?,
             order,
             kept: (0..self.pool.steps).map(|_| None).collect(),
-            gradient: params.with_flat(params.flat().zeros_like()?),
+            generator: self.generator.at(params)?,
             teacher: self,
-            params,
             learned,
             draw,
             noise: Vec::new(),
@@ -76,8 +75,8 @@ impl Teacher for Generated {
 
 struct Generation<'a> {
     teacher: &'a Generated,
+    generator: GeneratorAt<'a>,
     learned: &'a Params,
-    params: Params,
     draw: Seed,
     order: Vec<u32>,
     /// The same on the device, and the targets in this order where they are not learned: all steps at once.
@@ -85,7 +84,6 @@ struct Generation<'a> {
     targets: Option<Tensor>,
     /// What is kept of steps for the way back.
     kept: Vec<Option<GeneratorTrace>>,
-    gradient: Params,
     /// Gradients of the steps seen so far, the last step first.
     noise: Vec<Tensor>,
     labels: Vec<Tensor>,
@@ -108,7 +106,7 @@ impl Generation<'_> {
             return self.rows(NOISE, step);
         }
         let shape = [self.teacher.pool.batch, self.teacher.generator.noise()];
-        let flat = self.params.flat();
+        let flat = self.generator.params().flat();
         let mut rng = self.draw.derive(NOISE, step as u64).rng();
         normal(&shape, flat.dtype(), flat.device(), &mut rng)
     }
@@ -136,26 +134,23 @@ impl Generation<'_> {
 impl Course for Generation<'_> {
     fn batch(&mut self, step: usize, room: &mut Room) -> Result<Batch> {
         let (noise, targets) = (self.noise(step)?, self.targets(step)?);
-        let generator = &self.teacher.generator;
         let images = if room.is_left() {
-            let trace = generator.trace(&self.params, &noise, &targets)?;
+            let trace = self.generator.trace(&noise, &targets)?;
             let images = trace.images().clone();
             self.kept[step] = room.take(trace.bytes()).then_some(trace);
             images
         } else {
-            generator.generate(&self.params, &noise, &targets)?
+            self.generator.generate(&noise, &targets)?
         };
         Ok(Batch { images, targets })
     }
 
     fn learn(&mut self, step: usize, images: Tensor, targets: Option<Tensor>) -> Result<()> {
-        let generator = &self.teacher.generator;
         let trace = match self.kept[step].take() {
             Some(trace) => trace,
-            None => generator.trace(&self.params, &self.noise(step)?, &self.targets(step)?)?,
+            None => self.generator.trace(&self.noise(step)?, &self.targets(step)?)?,
         };
-        let share = generator.backward(&self.params, &trace, &images, Some(&self.gradient))?;
-        self.gradient = share.params;
+        let share = self.generator.backward(&trace, &images)?;
         if self.teacher.curriculum != Curriculum::None {
             self.noise.push(share.noise);
         }
@@ -166,7 +161,7 @@ impl Course for Generation<'_> {
     }
 
     fn gradients(mut self: Box<Self>) -> Result<Vec<(String, Tensor)>> {
-        let mut all: Vec<_> = self.gradient.named()?;
+        let mut all: Vec<_> = self.generator.gradient()?.named()?;
         for (name, _) in &mut all {
             name.insert_str(0, GENERATOR);
         }

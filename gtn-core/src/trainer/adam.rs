@@ -89,6 +89,40 @@ mod tests {
     }
 
     #[test]
+    fn every_step_is_that_of_the_paper() {
+        let spec = OuterSpec { beta1: 0.5, beta2: 0.9, epsilon: 1e-3, ..OuterSpec::default() };
+        let device = candle_core::Device::Cpu;
+        let mut params = Tensor::new(&[1f32, 2.0, -3.0], &device).unwrap();
+        let mut adam = Adam::start(&params).unwrap();
+        let mut expected = [1f64, 2.0, -3.0];
+        let (mut means, mut squares) = ([0f64; 3], [0f64; 3]);
+        let (lr, scale) = (0.1, 0.25);
+        for (step, gradient) in
+            [[4f32, -0.5, 0.0], [1.0, 0.25, 0.0], [-2.0, 8.0, 0.5], [0.0, 1.0, 3.0]]
+                .iter()
+                .enumerate()
+        {
+            let g = Tensor::new(gradient, &device).unwrap();
+            (params, adam) = adam.step(&spec, lr, step, &params, &g, scale).unwrap();
+            for i in 0..3 {
+                let g = scale * f64::from(gradient[i]);
+                means[i] = 0.5 * means[i] + 0.5 * g;
+                squares[i] = 0.9 * squares[i] + 0.1 * g * g;
+                let t = step as i32 + 1;
+                let (m, s) =
+                    (means[i] / (1.0 - 0.5f64.powi(t)), squares[i] / (1.0 - 0.9f64.powi(t)));
+                expected[i] -= lr * m / (s.sqrt() + 1e-3);
+            }
+            for (ours, expected) in params.to_vec1::<f32>().unwrap().iter().zip(&expected) {
+                assert!(
+                    (f64::from(*ours) - expected).abs() < 1e-6,
+                    "step {step}: {ours}, {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn the_first_step_is_the_learning_rate_against_the_sign() {
         let spec = OuterSpec::default();
         let params = Tensor::new(&[1f32, 2.0], &candle_core::Device::Cpu).unwrap();

@@ -26,6 +26,8 @@ use std::sync::Arc;
 const LOG_LR: &str = "log_lr";
 /// Logits, so that a momentum stays between 0 and 1.
 const LOGIT_MOMENTUM: &str = "logit_momentum";
+/// Beyond this a momentum's logit counts no further: single precision cannot tell its sigmoid from 1.
+const STEEP: f32 = 15.0;
 
 /// Trains a teacher of learners of the family `L`.
 #[derive(Debug)]
@@ -219,11 +221,13 @@ impl<L: LearnerFamily> Trainer<L> {
         let gradient = self.gradient(teaching.finish(&found.rates, &self.device)?)?;
         let scale = 1.0 / exams as f64;
         let norm = read(&[inner_product(&gradient, &gradient)?])?[0].sqrt() * scale;
-        if !norm.is_finite() {
-            return Err(Error::NonFinite { what: "meta-gradient", place: place() });
-        }
         let clip = self.recipe.outer.clip;
         let shrink = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
+        // The squares of a longer one would be infinite, and Adam's mean of them for good.
+        let longest = f64::from(f32::MAX).sqrt();
+        if !norm.is_finite() || norm * shrink > longest {
+            return Err(Error::NonFinite { what: "meta-gradient", place: place() });
+        }
         let outer_lr = adam::cosine(&self.recipe.outer, self.iteration, self.recipe.iterations);
         let (learned, adam) = self.adam.step(
             &self.recipe.outer,
@@ -258,13 +262,13 @@ impl<L: LearnerFamily> Trainer<L> {
         })
     }
 
-    /// The learned learning rate and momentum of each step.
+    /// The learned learning rate and momentum of each step; momenta between 3·10⁻⁷ and 1 − 3·10⁻⁷.
     pub fn rates(&self) -> Result<Vec<Rates>> {
         let lrs = self.learned.get(LOG_LR)?.to_vec1::<f32>()?;
         let momenta = self.learned.get(LOGIT_MOMENTUM)?.to_vec1::<f32>()?;
         let rate = |(lr, logit): (f32, f32)| Rates {
             lr: f64::from(lr).exp(),
-            momentum: 1.0 / (1.0 + (-f64::from(logit)).exp()),
+            momentum: 1.0 / (1.0 + (-f64::from(logit.clamp(-STEEP, STEEP))).exp()),
         };
         Ok(lrs.into_iter().zip(momenta).map(rate).collect())
     }
@@ -337,5 +341,68 @@ impl<L> Exam for Judging<'_, L> {
         }
         self.next -= 1;
         self.real.batch(self.next, self.recipe.meta.batch).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::one_hot;
+    use crate::ops::check::uniform;
+    use crate::recipe::{InnerSpec, MetaSpec, OuterSpec};
+    use crate::teacher::TeacherSpec;
+
+    const IMAGE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
+
+    /// Always the same images.
+    struct Same;
+
+    impl Batches for Same {
+        fn batch(&self, _index: u64, size: usize) -> Result<Batch> {
+            let labels: Vec<u32> = (0..size as u32).map(|i| i % 3).collect();
+            let images = uniform(&[size, 1, 8, 8], 1).to_dtype(DType::F32)?;
+            Ok(Batch { images, targets: one_hot(&labels, 3, DType::F32, &Device::Cpu)? })
+        }
+    }
+
+    fn trainer(outer: OuterSpec) -> Trainer {
+        let recipe = Recipe {
+            learner: "conv2_fc:4,5,6".parse().unwrap(),
+            teacher: TeacherSpec::Pixels { learned_labels: false },
+            inner: InnerSpec { steps: 2, batch: 6, ..InnerSpec::default() },
+            meta: MetaSpec { batch: 9, every: 1 },
+            outer,
+            ..Recipe::default()
+        };
+        Trainer::new(&recipe, IMAGE, 3, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_longer_gradient_is_scaled_down_to_the_limit() {
+        // The mean of gradients after one step is a share of the step's gradient.
+        let length = |clip: f64| {
+            let mut trainer = trainer(OuterSpec { beta1: 0.75, clip, ..OuterSpec::default() });
+            let norm = trainer.step(&Same).unwrap().gradient_norm;
+            let mean = &trainer.adam.mean;
+            (norm, read(&[inner_product(mean, mean).unwrap()]).unwrap()[0].sqrt() / 0.25)
+        };
+        let (norm, unlimited) = length(0.0);
+        assert!((unlimited / norm - 1.0).abs() < 1e-5, "{unlimited}, {norm}");
+        for (clip, expected) in [(norm / 4.0, norm / 4.0), (norm * 4.0, norm)] {
+            let (same, found) = length(clip);
+            assert_eq!(same, norm);
+            assert!((found / expected - 1.0).abs() < 1e-5, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn momenta_stay_between_0_and_1() {
+        let mut trainer = trainer(OuterSpec::default());
+        let far = Tensor::full(1e9f32, trainer.learned.flat().dims(), &Device::Cpu).unwrap();
+        for far in [far.neg().unwrap(), far] {
+            trainer.learned = trainer.learned.with_flat(far);
+            let inside = |m: f64| (m as f32) > 0.0 && (m as f32) < 1.0;
+            assert!(trainer.rates().unwrap().iter().all(|rates| inside(rates.momentum)));
+        }
     }
 }

@@ -3,11 +3,10 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use super::{Forward, Keep, Kept, Op, arity, channels};
+use super::{Forward, Keep, Kept, Op, arity, channels, or_zero};
 use crate::cpu::{self, Float, by_dtype, channel_sums, channelwise, sums_by_channel, view};
 use crate::device::on_cuda;
 use crate::layout::channels_last;
-use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
@@ -256,10 +255,6 @@ fn hat_tangent<T: Float>(dx: T, dmean: T, hat: T, dsigma: T, sigma: T) -> T {
 fn tangents(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<[Tensor; 3]> {
     let one = |i: usize| channels_last(&or_zero(dargs[i], kept.arg(i), kept.dims(i))?);
     Ok([one(0)?, one(1)?, one(2)?])
-}
-
-fn or_zero(tangent: Option<&Tensor>, like: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    tangent.map_or_else(|| zeros_like(like, dims), |t| Ok(t.clone()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod weights;
 mod window;
 mod winograd;
 
-use super::{Forward, Keep, Kept, Op, arity};
+use super::{Forward, Keep, Kept, Op, arity, weight_multiply_adds};
 use crate::Result;
 use crate::cpu::{self, Lanes, View, by_dtype, view};
 use crate::device::on_cuda;
@@ -89,8 +89,7 @@ impl Op for Conv2d {
     }
 
     fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
-        // For each output a patch: the weights of one output channel.
-        self.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
+        weight_multiply_adds(self, args)
     }
 }
 
@@ -227,6 +226,13 @@ mod tests {
             ];
             check(&Conv2d { stride, padding }, Case::smooth(args, seed))?;
         }
+    }
+
+    #[test]
+    fn padding_may_hide_the_image() {
+        // The only output sees nothing but padding.
+        let args = vec![uniform(&[2, 2, 3, 4], 1), uniform(&[3, 2, 1, 1], 2)];
+        check(&Conv2d { stride: 16, padding: [0, 4] }, Case::smooth(args, 3)).unwrap();
     }
 
     proptest! {

@@ -31,9 +31,10 @@ impl Window {
 
     /// Where the rows of the image lie in it and in the larger image, and how long they are.
     fn runs(self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let rows = self.height.min(self.rows.saturating_sub(self.top));
         let columns = self.width.min(self.columns.saturating_sub(self.left));
-        (0..rows).map(move |y| {
+        let rows = self.height.min(self.rows.saturating_sub(self.top));
+        // Wide padding may leave none of the image: its rows would start beyond the larger one.
+        (0..if columns == 0 { 0 } else { rows }).map(move |y| {
             let inner = y * self.width * self.channels;
             let outer = ((y + self.top) * self.columns + self.left) * self.channels;
             (inner, outer, columns * self.channels)

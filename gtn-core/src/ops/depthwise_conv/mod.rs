@@ -5,7 +5,7 @@ mod cuda;
 
 use super::conv2d::{adjoint_tangent_terms, product_rule};
 use super::window::{Axis, outputs, seen_by, sees};
-use super::{Forward, Keep, Kept, Op, arity, nchw};
+use super::{Forward, Keep, Kept, Op, arity, nchw, weight_multiply_adds};
 use crate::cpu::{self, Float, by_dtype, from_rows, parallel, vectorize, view};
 use crate::device::on_cuda;
 use crate::layout::channels_last;
@@ -81,8 +81,7 @@ impl Op for DepthwiseConv {
     }
 
     fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
-        // For each output a patch: the weights of one output channel.
-        self.shape(args).map_or(0, |y| y.iter().chain(&args[1][1..]).product::<usize>() as u64)
+        weight_multiply_adds(self, args)
     }
 }
 

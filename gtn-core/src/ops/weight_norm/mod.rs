@@ -3,15 +3,16 @@
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 
-use super::{Forward, Keep, Kept, Op, arity};
+use super::{Forward, Keep, Kept, Op, arity, or_zero};
 use crate::cpu::{self, Float, by_dtype, dot, parallel, vectorize, view};
 use crate::device::on_cuda;
-use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
 /// `w = g·v/‖v‖` for directions `v (out, …)` and lengths `g (out)`, the norm
 /// taken over all axes but the first.
+///
+/// A direction of zeros has none: its weights, and all that depends on them, become not-a-number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WeightNorm;
 
@@ -205,10 +206,6 @@ fn tangents<T: Float>(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<(Tensor,
         or_zero(dargs[0], kept.arg(0), kept.dims(0))?,
         or_zero(dargs[1], kept.arg(1), kept.dims(1))?,
     ))
-}
-
-fn or_zero(tangent: Option<&Tensor>, like: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    tangent.map_or_else(|| zeros_like(like, dims), |t| Ok(t.clone()))
 }
 
 #[cfg(test)]
