@@ -180,6 +180,22 @@ mod tests {
     }
 
     #[test]
+    fn the_first_reason_to_break_off_counts() {
+        let mut reasons = Vec::new();
+        let broken = side_by_side(
+            3,
+            0..,
+            |n: &usize| *n,
+            |n, _| {
+                reasons.push(n);
+                ControlFlow::Break(n)
+            },
+        )
+        .unwrap();
+        assert_eq!((broken, reasons.len()), (Some(reasons[0]), 3));
+    }
+
+    #[test]
     #[should_panic = "job 3"]
     fn a_panic_is_not_waited_for() {
         let work = |n: &usize| assert!(*n != 3, "job {n}");

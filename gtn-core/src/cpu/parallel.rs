@@ -62,7 +62,8 @@ pub(crate) fn filled_by_blocks<T: Copy + Default + Send>(
     let matrix = Parts::new(memory.as_mut_ptr(), rows * columns, columns);
     let (down, across) = (rows.div_ceil(height), columns.div_ceil(width));
     for_each(down * across, &|task| {
-        let (i, j) = (task / across * height, task % across * width);
+        // One below the other: of two blocks in a row, the second finds what makes these columns in the cache.
+        let (i, j) = (task % down * height, task / down * width);
         let (height, width) = (height.min(rows - i), width.min(columns - j));
         let mut block = vec![T::default(); height * width];
         fill(i..i + height, j..j + width, &mut block);

@@ -269,6 +269,38 @@ mod tests {
     }
 
     #[test]
+    fn trials_behind_a_gap_are_kept() {
+        // A later trial may be in the journal where an earlier one was under way when the process was killed.
+        let space = Nb201Space::default();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let run = |budget, evaluated: &AtomicUsize| {
+            let (mut journal, _) = Journal::open(&path).unwrap();
+            let counting = |arch: &Nb201Arch| {
+                evaluated.fetch_add(1, Ordering::Relaxed);
+                uneven(arch)
+            };
+            let search = Search { budget, ..search(2) };
+            let go_on = |_: &[Trial<Nb201Arch>]| ControlFlow::Continue(());
+            search.run_with(&space, &mut Random::default(), &counting, &mut journal, go_on).unwrap()
+        };
+        let all = run(Budget::trials(6), &AtomicUsize::new(0));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let others = text.lines().filter(|line| !line.contains(r#""trial":2,"#));
+        let others: Vec<&str> = others.collect();
+        assert_eq!(others.len(), 5);
+        std::fs::write(&path, others.join("\n") + "\n").unwrap();
+
+        let spent = AtomicUsize::new(0);
+        let kept = run(Budget { seconds: Some(0.0), ..Budget::trials(6) }, &spent);
+        let numbers: Vec<usize> = kept.iter().map(|trial| trial.trial).collect();
+        assert_eq!((numbers, spent.into_inner()), (vec![0, 1, 3, 4, 5], 0));
+        let missing = AtomicUsize::new(0);
+        let found = run(Budget::trials(6), &missing);
+        assert_eq!((results(&found), missing.into_inner()), (results(&all), 1));
+    }
+
+    #[test]
     fn the_journal_of_another_search_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trials.jsonl");

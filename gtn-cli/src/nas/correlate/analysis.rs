@@ -347,6 +347,26 @@ mod tests {
     }
 
     #[test]
+    fn a_long_training_that_diverged_counts_as_0() {
+        let mut config = config();
+        config.full_learners = 2;
+        let mut sample = sample();
+        for (number, judged) in sample.iter_mut().enumerate() {
+            let mut again = judged.measured.last().unwrap().clone();
+            again.learner = 1;
+            if number == 4 {
+                again.measurement.outcome = Outcome::Failed("diverged".into());
+            }
+            judged.measured.push(again);
+        }
+        let truth = analyze(&config, &sample).truth;
+        // The best of all, 0.94, is half of that now; the worst of the others is 0.2.
+        assert_eq!(truth.failed, 1);
+        assert!((truth.max - 0.93).abs() < 1e-12 && truth.min == 0.2, "{truth:?}");
+        assert!((truth.mean - (0.90 + 0.91 + 0.92 + 0.93 + 0.47 + 0.2) / 6.0).abs() < 1e-12);
+    }
+
+    #[test]
     fn several_long_trainings_tell_how_well_they_agree() {
         let mut config = config();
         config.full_learners = 2;
