@@ -72,5 +72,9 @@ library libcublas.so.13 cublas 15 "$here/cublas.cpp"
 library libcublasLt.so.13 cublaslt 15
 library libcurand.so.10 curand 105 "$here/curand.cpp"
 library libnvrtc.so.13 nvrtc 5
-cp -L "$CUDA_HOME/lib/libcudart.so.13" "$out/"
+# Installers put it in lib64, pip packages in lib.
+for lib in lib64 lib; do
+  [ -e "$CUDA_HOME/$lib/libcudart.so.13" ] && cp -L "$CUDA_HOME/$lib/libcudart.so.13" "$out/" && break
+done
+[ -e "$out/libcudart.so.13" ] || { echo "no libcudart.so.13 in lib64 or lib of $CUDA_HOME" >&2; exit 1; }
 echo "built; LD_LIBRARY_PATH=$out in front of a command has it run on the emulated GPU"

@@ -3,6 +3,7 @@
 //! | command | does |
 //! | --- | --- |
 //! | `cargo xtask bench` | Criterion benches of the operations and of whole meta-iterations |
+//! | `cargo xtask bench profile` | where the time of a step goes, by operation and pass |
 //! | `cargo xtask bench peer` | the same meta-iterations in PyTorch and here, side by side |
 //! | `cargo xtask reproduce` | the published results, measured again |
 //!
@@ -54,8 +55,8 @@
 //!
 //! ```text
 //! cargo xtask bench peer --device cuda
-//! cargo xtask bench peer --device cuda --pack /tmp/gtn-bench
-//! /tmp/gtn-bench/run.sh --tf32 --rounds 9
+//! cargo xtask bench peer --device cuda --pack DIR
+//! DIR/run.sh --tf32 --rounds 9
 //! ```
 //!
 //! # `reproduce`
@@ -116,6 +117,7 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<()> {
+    gtn_cli::allocator::keep_memory();
     gtn_cli::threads::start(None)?;
     match task {
         Task::Bench(args) => bench::run(args),

@@ -108,6 +108,22 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     let before = files(&killed);
     reproduce("cifar-128", &killed);
     assert!(files(&killed) == before, "nothing is measured twice");
+
+    // What was found with other settings is not lost unasked; other settings alone are in nobody's way.
+    let config = smoke.join("configs/real-seed1.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replacen("batch = ", "batch = 1", 1)).unwrap();
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.args(["reproduce", "cifar-128", "--out"]).arg(&killed);
+    let output = command.assert().code(1).get_output().clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let advice = format!("remove {} and ", done.display());
+    assert!(message.contains("was begun with other settings (`batch = 1"), "{message}");
+    assert!(message.contains(&advice), "{message}");
+    fs::remove_file(&done).unwrap();
+    fs::remove_file(smoke.join("runs/real-seed1.work.json")).unwrap();
+    reproduce("cifar-128", &killed);
+    assert!(timeless(&killed) == whole);
 }
 
 /// The results of all parts but for times, and the state of the checkout.

@@ -24,7 +24,7 @@ PyTorch goes into target/bench/venv, the table into target/bench/peer.json (peer
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A case to run; may be given more than once [default: all, those named T32 of large networks only on GPUs]
+    /// A case to run; may be given more than once [default: all that fit the device]
     #[arg(long = "case", value_name = "NAME", value_parser = Case::parser())]
     cases: Vec<&'static Case>,
 

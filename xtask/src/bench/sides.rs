@@ -106,26 +106,31 @@ impl Sides {
         let ours_ms = median(&mut ours_ms);
 
         let rows = runs.into_iter().map(|(peer, results, run)| {
-            let compared = run.and_then(|(mut worker, mut times)| {
+            let ran = run.and_then(|(mut worker, times)| {
                 let peer_mb = worker.peak_mb()?;
                 worker.finish()?;
-                let peer_ms = median(&mut times);
-                let max_rel_diff = max_rel_diff(&ours_out, &results)?;
-                let ratio = peer_ms / ours_ms;
-                Ok(Outcome::Compared { peer_ms, ratio, peer_mb, max_rel_diff })
+                Ok((times, peer_mb))
             });
-            let outcome =
-                compared.unwrap_or_else(|error| Outcome::Missing { reason: format!("{error:#}") });
-            Row {
+            let outcome = match ran {
+                Ok((mut times, peer_mb)) => {
+                    let peer_ms = median(&mut times);
+                    // Results that cannot be compared are no reason to leave a peer out: one of the two is wrong.
+                    let max_rel_diff = max_rel_diff(&ours_out, &results)
+                        .with_context(|| format!("the results of {}", peer.name))?;
+                    Outcome::Compared { peer_ms, ratio: peer_ms / ours_ms, peer_mb, max_rel_diff }
+                }
+                Err(error) => Outcome::Missing { reason: format!("{error:#}") },
+            };
+            Ok(Row {
                 case: case.name,
                 peer: peer.name,
                 precision: self.place.precision(),
                 ours_ms,
                 ours_mb,
                 outcome,
-            }
+            })
         });
-        Ok(rows.collect())
+        rows.collect()
     }
 
     fn file(&self, case: &Case, end: &str) -> PathBuf {

@@ -72,12 +72,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
         return gtn_cli::output::print(&targets::list()?);
     }
-    gtn_cli::allocator::keep_memory();
     gtn_cli::log_to_stderr(Verbosity { verbose: 0, quiet: false });
     let library = Library::new(args.data.as_deref(), args.profile);
     let out = args.out.clone().unwrap_or_else(|| args.profile.out());
     let targets = if args.targets.is_empty() { &TARGETS[..] } else { &args.targets };
-    let studies = studies(targets, &[args.profile], &out, &library)?;
+    let studies = studies(targets, args.profile, &out, &library)?;
     let studies: Vec<_> =
         studies.into_iter().filter(|study| !args.resume || study.has_begun()).collect();
     ensure!(
@@ -101,26 +100,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let origin = Origin::here(&device);
     let lab = Lab { library, device, interrupt: Interrupt::listen()?, origin };
     for study in &studies {
-        let ended = study.measure(&lab)?;
+        let ended = study.measure(&lab);
+        // A part that fails takes nothing from the page of those before it.
         if page::write(study)? {
             let readme = study.folder.file("README.md");
             gtn_cli::output::print(&format!("{}\n", readme.display()))?;
         }
-        index::write(&out, &self::studies(&TARGETS, &Profile::ALL, &out, &lab.library)?)?;
-        if ended == Ended::Interrupted {
+        let mut all = Vec::new();
+        for profile in Profile::ALL {
+            let usual = Library::new(None, profile);
+            let library = if profile == args.profile { &lab.library } else { &usual };
+            all.extend(self::studies(&TARGETS, profile, &out, library)?);
+        }
+        index::write(&out, &all)?;
+        if ended? == Ended::Interrupted {
             return Err(Stopped::error("the same command"));
         }
     }
     gtn_cli::output::print(&format!("{}\n", out.join("README.md").display()))
 }
 
-/// These targets in these profiles.
+/// These targets in a profile.
 fn studies(
     targets: &[&'static dyn Target],
-    profiles: &[Profile],
+    profile: Profile,
     out: &Path,
     library: &Library,
 ) -> Result<Vec<Study>> {
-    let pairs = targets.iter().flat_map(|&target| profiles.iter().map(move |&p| (target, p)));
-    pairs.map(|(target, profile)| Study::new(target, profile, out, library)).collect()
+    targets.iter().map(|&target| Study::new(target, profile, out, library)).collect()
 }

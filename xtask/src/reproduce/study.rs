@@ -8,7 +8,7 @@ use super::report::Report;
 use super::source::Library;
 use super::targets::Target;
 use super::worklog::{Worklog, words};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use gtn_cli::commands::train::Ended;
 use gtn_cli::folder_lock::FolderLock;
@@ -154,14 +154,23 @@ impl Study {
         Ok(Ended::Finished)
     }
 
-    /// Fails where a part was begun with other settings.
+    /// Fails where a part was begun with other settings, and something came of it that would be lost.
     fn check(&self, part: &dyn Part) -> Result<()> {
         let Some((there, here)) = self.difference(part)? else { return Ok(()) };
-        bail!(
+        let (config, id) = (self.folder.config(part.id()), part.id());
+        let made = [self.folder.result(id), self.folder.run(id), self.folder.worklog(id)];
+        let made: Vec<String> = made
+            .iter()
+            .filter(|path| path.exists())
+            .map(|path| path.display().to_string())
+            .collect();
+        ensure!(
+            made.is_empty(),
             "{} was begun with other settings (`{there}`, now `{here}`); remove {} to measure it anew, or choose another folder with --out",
-            self.folder.config(part.id()).display(),
-            self.folder.path().display()
-        )
+            config.display(),
+            made.join(" and ")
+        );
+        Ok(())
     }
 
     /// Where the settings with which a part was begun differ from the present ones, if they do: there and here.

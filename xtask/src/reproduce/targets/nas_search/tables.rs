@@ -94,8 +94,8 @@ pub(super) fn remarks(settings: &Settings, outcomes: &Outcomes) -> Vec<String> {
     }
     if let Some(rates) = outcomes.sample.judging.real.rates() {
         remarks.push(format!(
-            "Real data: learning rate {:.3} and momentum {}, tuned on the validation split.",
-            rates.lr, rates.momentum
+            "Real data: learning rate {:.3} and momentum {}, tuned on the validation split for the sample, and used by all searches: to do one of them again, add `--set real.lr={} --set real.momentum={}`.",
+            rates.lr, rates.momentum, rates.lr, rates.momentum
         ));
     }
     remarks.push("A search again: `gtn train --config configs/teacher.toml --data DATA --out RUN`, then `gtn search --config configs/PART.toml --run RUN --data DATA --seed SEED`.".into());
