@@ -2,6 +2,7 @@
 
 use crate::data::ImageShape;
 use crate::graph::{Graph, Trace};
+use crate::layout::{channels_first, channels_last, contiguous};
 use crate::network::builder::{Means, NetworkBuilder, OUTPUT_GAIN, rectifier_gain};
 use crate::network::{Layout, Leaf, Leaves, Params};
 use crate::ops::{Concat, Conv2d, ReflectionPad, Reshape, Tanh, Upsample};
@@ -188,9 +189,10 @@ impl GeneratorAt<'_> {
         let mut adjoints = graph.backward(&trace.graph, &seed, &leaves.mask(|_| true))?;
         let mut input = |i| adjoints[leaves.input(i)].take().expect("images depend on the input");
         let inputs = InputAdjoint { noise: input(0), targets: input(1) };
-        let learned = leaves.mask(Leaf::learned).into_iter().zip(adjoints);
-        let learned: Vec<_> =
-            learned.filter_map(|(learned, adjoint)| learned.then_some(adjoint)).collect();
+        let learned = leaves.mask(Leaf::learned).into_iter().zip(&adjoints);
+        let learned = learned.filter(|(learned, _)| *learned);
+        let learned = learned.map(|(_, adjoint)| adjoint.as_ref().map(channels_last).transpose());
+        let learned = learned.collect::<Result<Vec<_>>>()?;
         self.adjoints = self.adjoints.combined_with(1.0, 1.0, &learned)?;
         Ok(inputs)
     }
@@ -199,11 +201,11 @@ impl GeneratorAt<'_> {
     pub fn gradient(&self) -> Result<Params> {
         let leaves = &self.generator.leaves;
         let mut sums = self.adjoints.tensors()?.into_iter();
-        let adjoints: Vec<_> = leaves
-            .mask(Leaf::learned)
-            .into_iter()
-            .map(|learned| if learned { sums.next() } else { None })
-            .collect();
+        let adjoints = leaves.mask(Leaf::learned).into_iter().map(|learned| {
+            let sum = if learned { sums.next() } else { None };
+            sum.map(|sum| contiguous(&channels_first(sum)?)).transpose()
+        });
+        let adjoints = adjoints.collect::<Result<Vec<_>>>()?;
         leaves.gradient(&self.params, &adjoints, None)
     }
 }

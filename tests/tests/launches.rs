@@ -146,7 +146,7 @@ fn a_step_takes_few_launches() {
     if cuda_or_skip().is_none() {
         return;
     }
-    for (teacher, most) in [(Teacher::Given, 152), (Teacher::Generator, 227)] {
+    for (teacher, most) in [(Teacher::Given, 152), (Teacher::Generator, 226)] {
         let (Some(few), Some(many)) = (counted(teacher, 1), counted(teacher, 3)) else {
             println!("skipped: only the emulated device counts launches");
             return;

@@ -60,13 +60,17 @@ impl Leaves {
         &self.running
     }
 
-    /// Names and shapes of the leaves that are made of parameters.
+    /// Names and shapes of the leaves that are made of parameters, with channels last as their adjoints lie in memory.
     pub(crate) fn learned(&self) -> Result<Layout> {
         let mut learned = Layout::default();
         for leaf in &self.all {
             if let Leaf::Param(i) | Leaf::Weight(i) = *leaf {
                 let slot = &self.params.slots()[i];
-                learned.push(slot.name.as_str(), &slot.shape, slot.init)?;
+                let shape = match slot.shape[..] {
+                    [out, channels, height, width] => vec![out, height, width, channels],
+                    _ => slot.shape.clone(),
+                };
+                learned.push(slot.name.as_str(), &shape, slot.init)?;
             }
         }
         Ok(learned)
