@@ -318,6 +318,7 @@ fn what_does_not_go_together_is_refused() {
             "an evaluator that trains",
         ),
         ("search --evaluator params --steps 4 --data digits:100 --out a", "does not train"),
+        ("search --evaluator params --max-steps 4 --data digits:100 --out a", "would never end"),
         ("search --evaluator params --set ahead=0 --out a", "ahead must be at least 1"),
         ("search --evaluator params --set strategy=greedy --out a", "expected one of random"),
         (

@@ -220,7 +220,7 @@ impl Session {
         } else {
             Trainer::new(&config.recipe, image, classes, device)?
         };
-        let bytes = config.run.keep_activations << 20;
+        let bytes = config.run.keep_activations.saturating_mul(1 << 20);
         let trainer = trainer.with_activations(Activations::KeepWithin { bytes });
         let validation = match dataset.validation() {
             none if none.is_empty() => {

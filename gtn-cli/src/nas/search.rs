@@ -220,6 +220,12 @@ fn check_steps(config: &SearchConfig, own: usize) -> Result<()> {
         }
         _ => {}
     }
+    let Budget { trials, seconds, steps } = config.budget;
+    if own == 0 && steps.is_some() && trials.is_none() && seconds.is_none() {
+        return Err(Usage::error(format!(
+            "budget.steps: the evaluator {evaluator} does not train, so this search would never end; give --trials or --max-seconds"
+        )));
+    }
     let strategy = AnyStrategy::<String>::named(&config.strategy, config.steps.unwrap_or(own));
     strategy.map_err(|error| Usage::error(format!("strategy: {error}")))?;
     Ok(())

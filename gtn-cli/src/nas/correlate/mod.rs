@@ -93,7 +93,7 @@ pub fn correlate_with(
     let json = serde_json::to_string_pretty(&correlation)? + "\n";
     let plot = figures::correlation(&correlation, |row| &row.all);
     for (name, text) in [
-        ("correlation.json", json),
+        (CORRELATION, json),
         ("correlation.csv", csv(&correlation)),
         ("correlation.md", markdown(&correlation)),
         ("correlation.svg", plot.svg(760, 420)),
