@@ -101,6 +101,15 @@ fn what_does_not_fit_is_refused() {
     train_tiny(folder.path(), "run");
     let message = run(&["eval", "run", "--learner", "conv3"], 2);
     assert!(message.contains("conv2_fc"), "{message}");
+    for command in [&["eval", "run"][..], &["export", "run", "--format", "npz", "--out", "made"]] {
+        let other = [command, &["--data", "digits:120"]].concat();
+        let message = run(&other, 2);
+        assert!(
+            message.contains("holds a run on other images than those of digits:120"),
+            "{message}"
+        );
+    }
+    assert!(!folder.path().join("run/eval.json").exists() && !folder.path().join("made").exists());
     let message = run(&["eval", "run", "--data", "nowhere"], 1);
     assert!(message.contains("does not exist"), "{message}");
     // Real images of another shape: two classes of 8×8.

@@ -19,6 +19,7 @@ pub fn run(args: &args::Eval) -> Result<()> {
     let device = args.compute.open()?;
     let learner = args.learner.as_deref().map(learner).transpose()?;
     let trained = Trained::open(&args.run, args.data.as_deref(), device)?;
+    trained.expect_own_images()?;
     let (learner, learners) = (learner.as_ref(), args.learners.into());
     output::print(&if args.split == Split::Test {
         let eval = evaluate(&trained, learner, learners)?;

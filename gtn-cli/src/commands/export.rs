@@ -13,6 +13,7 @@ use anyhow::Result;
 pub fn run(args: &args::Export) -> Result<()> {
     let device = args.compute.open()?;
     let trained = Trained::open(&args.run, args.data.as_deref(), device)?;
+    trained.expect_own_images()?;
     let set = trained.teaching_set(trained.seed("export", 0))?;
     let dataset = &trained.dataset;
     let files = export(&set, dataset.classes(), dataset.normalization(), args.format, &args.out)?;
