@@ -62,13 +62,11 @@ fn criterion(args: &[String]) -> Result<()> {
         .args(["bench", "--package", "gtn-core", "--bench", "ops", "--bench", "meta_iteration"])
         .arg("--")
         .args(args)
-        .env(KEEP_MEMORY.0, KEEP_MEMORY.1)
+        // As the `gtn` binary does: memory is never given back to the system.
+        .env("MIMALLOC_PURGE_DELAY", "-1")
         .current_dir(root())
         .status()
         .context("cargo could not be started for `cargo bench`")?;
     ensure!(status.success(), "`cargo bench` failed ({status}); its message is above");
     Ok(())
 }
-
-/// Tells mimalloc never to give memory back to the system, as the `gtn` binary does.
-const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");

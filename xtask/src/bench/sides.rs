@@ -5,7 +5,7 @@ use super::compare::max_rel_diff;
 use super::place::{Kind, Place};
 use super::table::{Outcome, Row, median};
 use super::worker::Worker;
-use super::{KEEP_MEMORY, root, venv};
+use super::{root, venv};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -162,7 +162,6 @@ impl Sides {
         command.args(["bench", "ours", case.name]).args([inputs, results]);
         command.args(self.place.options());
         command.env("RAYON_NUM_THREADS", self.cores.to_string());
-        command.env(KEEP_MEMORY.0, KEEP_MEMORY.1);
         Worker::start("our side", &mut command)
     }
 }
