@@ -156,6 +156,21 @@ impl RunDir {
         path.exists().then(|| Ok(read(&path)?.trim().to_owned())).transpose()
     }
 
+    /// Fails where the run began with other images than those of the data set at `path`, which have this digest.
+    /// `remedy` ends the sentence.
+    ///
+    /// # Errors
+    /// [`Usage`] when they are others.
+    pub fn expect_images(&self, digest: &str, path: &str, remedy: &str) -> Result<()> {
+        if self.read_data()?.is_none_or(|own| own == digest) {
+            return Ok(());
+        }
+        Err(Usage::error(format!(
+            "{} holds a run on other images than those of {path}; name the same data set with --data, wherever it lies now{remedy}",
+            self.path().display()
+        )))
+    }
+
     /// What `gtn eval` found, if it has run.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use crate::batches::{Shuffled, image_shape};
 use crate::config::{Config, Layer, RunConfig};
-use crate::error::Usage;
 use crate::fingerprint;
 use crate::learner::Learner;
 use crate::run_dir::RunDir;
@@ -55,17 +54,10 @@ impl Trained {
     /// Fails where the data set is not the one that the run was trained on.
     ///
     /// # Errors
-    /// [`Usage`] when its images or labels are others.
+    /// [`crate::error::Usage`] when its images or labels are others.
     pub fn expect_own_images(&self) -> Result<()> {
-        let own = self.run.read_data()?;
-        if own.is_none_or(|digest| digest == fingerprint::of_dataset(&self.dataset)) {
-            return Ok(());
-        }
-        Err(Usage::error(format!(
-            "{} holds a run on other images than those of {}; name the same data set with --data, wherever it lies now",
-            self.run.path().display(),
-            self.config.data.path
-        )))
+        let digest = fingerprint::of_dataset(&self.dataset);
+        self.run.expect_images(&digest, &self.config.data.path, "")
     }
 
     fn assemble(run: RunDir, config: RunConfig, dataset: Dataset, device: Device) -> Result<Self> {

@@ -169,8 +169,7 @@ fn compare(config: &RunConfig, run: &RunDir, data: &str) -> Result<RunConfig> {
     let mut alike = there.clone();
     // The teacher does not depend on it: whoever has less memory now may say so.
     alike.run = config.run.clone();
-    let begun_with = run.read_data()?;
-    if begun_with.is_some() {
+    if run.read_data()?.is_some() {
         // By the images, not by where they lie.
         alike.data.path = config.data.path.clone();
     }
@@ -183,13 +182,7 @@ fn compare(config: &RunConfig, run: &RunDir, data: &str) -> Result<RunConfig> {
             other.here
         )));
     }
-    if begun_with.is_some_and(|digest| digest != data) {
-        return Err(Usage::error(format!(
-            "{} holds a run on other images than those of {}; name the same data set with --data, wherever it lies now, or choose another --out",
-            run.path().display(),
-            config.data.path
-        )));
-    }
+    run.expect_images(data, &config.data.path, ", or choose another --out")?;
     Ok(there)
 }
 
