@@ -143,7 +143,8 @@ pub struct Eval {
     /// Fresh learners of each kind
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
     pub learners: u16,
-    /// Other learners than the run's: conv2_fc, conv5_gap:W,W,W or a TOML file with a table `learner`
+    /// Other learners than the run's, normalized alike: conv2_fc, conv5_gap:W,W,W or a space like macro; or a TOML file
+    /// with a table `learner`
     #[arg(long, value_name = "SPEC")]
     pub learner: Option<String>,
     /// Whose images judge the learners; on others than the test split's, those of the teacher alone

@@ -47,7 +47,11 @@ pub fn open(path: &str, validation: Option<usize>) -> Result<Dataset> {
         }
     }
     sizes.validation = validation.unwrap_or(sizes.validation);
-    Ok(digits::generate(sizes, SEED)?)
+    // All that can be wrong with them is that there are too many.
+    digits::generate(sizes, SEED).map_err(|error| {
+        let key = if validation.is_some() { "data.path or data.validation" } else { "data.path" };
+        Usage::error(format!("{key}: `{path}`: {error}"))
+    })
 }
 
 impl DataConfig {

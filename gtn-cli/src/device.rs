@@ -4,6 +4,7 @@ use crate::error::Usage;
 use anyhow::Result;
 use candle_core::Device;
 use gtn_core::device::{self, Precision};
+use std::fmt;
 use std::str::FromStr;
 
 /// A device as named on the command line: `cpu`, or `cuda:N`.
@@ -26,6 +27,15 @@ impl FromStr for DeviceName {
                 Ok(Self::Cuda(number.parse().unwrap_or_default()))
             }
             _ => Err("expected `cpu` or `cuda:N`, for example `cuda:0`".into()),
+        }
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
         }
     }
 }

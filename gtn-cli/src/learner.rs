@@ -49,6 +49,16 @@ impl Learner {
             Self::Space(learners) => learners.normalization,
         }
     }
+
+    /// The same, normalized so.
+    #[must_use]
+    pub fn normalized(mut self, normalization: Normalization) -> Self {
+        match &mut self {
+            Self::Described(spec) => spec.normalization = normalization,
+            Self::Space(learners) => learners.normalization = normalization,
+        }
+        self
+    }
 }
 
 impl LearnerFamily for Learner {
@@ -81,11 +91,12 @@ impl FromStr for Learner {
 
     /// A preset with its widths, like `conv2_fc:16,32,64`, or a space, like `macro`.
     fn from_str(text: &str) -> Result<Self, anyhow::Error> {
-        match (text.parse::<SpaceSpec>(), text.parse::<LearnerSpec>()) {
-            (Ok(space), _) => Ok(Self::Space(SpaceLearners { space, ..SpaceLearners::default() })),
-            (_, Ok(spec)) => Ok(Self::Described(spec)),
-            (_, Err(error)) => Err(error.into()),
+        let name = text.split_once(':').map_or(text, |(name, _)| name);
+        if name.parse::<SpaceSpec>().is_ok() {
+            let space = text.parse()?;
+            return Ok(Self::Space(SpaceLearners { space, ..SpaceLearners::default() }));
         }
+        Ok(Self::Described(text.parse()?))
     }
 }
 
@@ -105,5 +116,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<Learner>(&json).unwrap(), learner);
         }
         assert!("micro".parse::<Learner>().is_err());
+        let wrong = "cell:rows=3".parse::<Learner>().unwrap_err().to_string();
+        assert!(wrong.contains("nodes"), "{wrong}");
     }
 }

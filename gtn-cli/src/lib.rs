@@ -97,8 +97,32 @@ impl Compute {
         self.device.open(precision)
     }
 
+    /// The options that name the device again, each behind a space: threads decide nothing.
+    fn words(self) -> String {
+        let device = match self.device {
+            device::DeviceName::Cpu => String::new(),
+            device => format!(" --device {device}"),
+        };
+        device + if self.tf32 { " --tf32" } else { "" }
+    }
+
     /// How many candidates are judged at the same time: as many as threads where nobody says otherwise.
     fn workers(self, asked: Option<u16>) -> usize {
         asked.map_or_else(rayon::current_num_threads, usize::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_again_as_it_was_named() {
+        for words in ["", " --device cuda:1", " --device cuda:0 --tf32"] {
+            let line = format!("gtn eval runs/a --threads 3{words}");
+            let cli = Cli::parse_from(line.split(' '));
+            let Command::Eval(args) = cli.command else { panic!("{line}") };
+            assert_eq!(args.compute.words(), words);
+        }
     }
 }

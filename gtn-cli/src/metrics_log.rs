@@ -19,10 +19,10 @@ impl MetricsLog {
     /// count; lines of later ones are cut off.
     ///
     /// # Errors
-    /// When lines are missing or damaged, or the file cannot be written.
+    /// When lines that count are missing or damaged, or the file cannot be written.
     pub fn open(run: &RunDir, iterations: usize) -> Result<Self> {
         let path = run.metrics();
-        let lines = run.read_metrics()?;
+        let lines = run.read_first_metrics(iterations)?;
         ensure!(
             lines.len() >= iterations,
             "{} ends at meta-iteration {} but the checkpoint is of {iterations}; remove the checkpoint to start over",
@@ -115,6 +115,9 @@ mod tests {
         MetricsLog::open(&run, 0).unwrap().append(&line(1)).unwrap();
         let error = MetricsLog::open(&run, 2).unwrap_err().to_string();
         assert!(error.contains("ends at meta-iteration 1 "), "{error}");
+        fs::write(run.metrics(), "nonsense\n").unwrap();
+        MetricsLog::open(&run, 0).unwrap();
+        assert_eq!(fs::read(run.metrics()).unwrap(), b"", "what is cut off may be damaged");
         fs::write(run.metrics(), "nonsense\n").unwrap();
         let error = MetricsLog::open(&run, 1).unwrap_err().to_string();
         assert!(error.contains("line 1: damaged"), "{error}");

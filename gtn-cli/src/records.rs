@@ -47,7 +47,8 @@ pub struct Eval {
     /// The meta-iteration after which the teacher was as it taught them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iteration: Option<usize>,
-    /// Test accuracy of the same learners on the way, by rising step.
+    /// Test accuracy of the same learners, by rising step: on the way by 2,000 of the test images, after the last step by
+    /// all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,
 }

@@ -6,6 +6,7 @@
 use crate::error::Usage;
 use crate::folder_lock::LOCK;
 use crate::records::{Eval, MetricsLine};
+use crate::report::words::word;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -38,13 +39,10 @@ impl RunDir {
     /// [`Usage`] when there is no run in it and something else is.
     pub fn begun_or_new(path: &Path) -> Result<Self> {
         let run = Self::at(path);
-        if run.config().is_file() || holds_nothing(path)? {
-            return Ok(run);
+        if !run.config().is_file() {
+            free(path, "config.toml")?;
         }
-        Err(Usage::error(format!(
-            "{} holds no run to go on with (there is no config.toml in it), but other files; choose another folder with --out",
-            path.display()
-        )))
+        Ok(run)
     }
 
     /// The folder of a run that has begun.
@@ -183,9 +181,9 @@ impl RunDir {
         let text = read(&path)?;
         let eval = serde_json::from_str(&text).with_context(|| {
             format!(
-                "{} is damaged; write it anew with `gtn eval {}`",
+                "{} is damaged; write it anew with: gtn eval {}",
                 path.display(),
-                self.0.display()
+                word(self.0.display())
             )
         })?;
         Ok(Some(eval))
@@ -196,13 +194,21 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be read, or another line is damaged.
     pub fn read_metrics(&self) -> Result<Vec<MetricsLine>> {
+        self.read_first_metrics(usize::MAX)
+    }
+
+    /// The first `count` lines of `metrics.jsonl`, or as many as there are.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or one of them is damaged.
+    pub fn read_first_metrics(&self, count: usize) -> Result<Vec<MetricsLine>> {
         let path = self.metrics();
         if !path.exists() {
             return Ok(Vec::new());
         }
         let text = read(&path)?;
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let lines = whole.lines().enumerate().map(|(number, line)| {
+        let lines = whole.lines().take(count).enumerate().map(|(number, line)| {
             serde_json::from_str(line)
                 .with_context(|| format!("{}, line {}: damaged", path.display(), number + 1))
         });
@@ -220,6 +226,21 @@ pub fn vacant(path: &Path) -> Result<()> {
     }
     Err(Usage::error(format!(
         "{} is not empty; go on with what is in it with --resume, or choose another folder with --out",
+        path.display()
+    )))
+}
+
+/// Fails where a folder, in which nothing of this was begun, has something else in it; `config` is the file that would
+/// tell that it was begun.
+///
+/// # Errors
+/// As [`vacant`].
+pub fn free(path: &Path, config: &str) -> Result<()> {
+    if holds_nothing(path)? {
+        return Ok(());
+    }
+    Err(Usage::error(format!(
+        "{} holds nothing to go on with (there is no {config} in it), but other files; choose another folder with --out",
         path.display()
     )))
 }

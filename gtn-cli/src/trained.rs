@@ -4,6 +4,7 @@ use crate::batches::{Shuffled, image_shape};
 use crate::config::{Config, Layer, RunConfig};
 use crate::fingerprint;
 use crate::learner::Learner;
+use crate::report::words::word;
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
@@ -129,7 +130,7 @@ pub(crate) fn read(path: &Path) -> Result<(RunDir, RunConfig)> {
         run.checkpoint().is_file(),
         "{} has no checkpoint yet; go on with: gtn train --resume --out {}",
         path.display(),
-        path.display()
+        word(path.display())
     );
     Ok((run, config))
 }

@@ -1,6 +1,7 @@
 //! The learning rate and momentum for real data: those that do best on the validation split.
 
 use crate::progress::Progress;
+use crate::report::words::short;
 use anyhow::Result;
 use gtn_core::inner::{InnerOptimizer, Rates};
 
@@ -56,7 +57,7 @@ pub fn tune(
         for &momentum in &momenta {
             let pair = Rates { lr: rates[tried], momentum };
             let score = score(pair, progress)?;
-            tracing::debug!("lr {:.4}, momentum {momentum}: validation {:.4}", pair.lr, score);
+            tracing::debug!("lr {}, momentum {momentum}: validation {score:.4}", short(pair.lr));
             if score > best.0 {
                 best = (score, pair);
             }

@@ -342,7 +342,10 @@ fn what_does_not_go_together_is_refused() {
             "search --evaluator real --set full.augment.pad=28 --data digits:100 --out a",
             "full.augment.pad: ",
         ),
-        ("search --resume --evaluator params --out run", "run is not empty"),
+        (
+            "search --resume --evaluator params --out run",
+            "run holds nothing to go on with (there is no search.toml in it)",
+        ),
         ("search rank run", "there is no search.toml in run"),
     ] {
         let message = error(gtn_in(folder.path()).args(args(line)), 2);
@@ -392,4 +395,13 @@ fn ctrl_c_stops_once_what_is_under_way_is_done() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("gtn search --resume --out found"), "{said}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("candidates tried"));
+}
+
+#[test]
+fn a_search_in_which_nothing_succeeds_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "search --evaluator real --set real.lr=1e30 --set real.momentum=0.5 --data digits:100 --trials 2 \
+                --steps 2 --out search";
+    let message = error(gtn_in(folder.path()).args(args(line)), 1);
+    assert!(message.contains("all 2 failed, the first for this reason: "), "{message}");
 }

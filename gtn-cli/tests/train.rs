@@ -275,9 +275,9 @@ fn a_run_does_not_go_on_in_a_folder_of_something_else() {
     let before = files(&foreign);
     let train = ["train", "--resume", "--config", "tiny.toml", "--out", "foreign"];
     let message = error(gtn_in(folder.path()).args(train), 2);
-    assert!(message.contains("foreign holds no run to go on with"), "{message}");
+    assert!(message.contains("foreign holds nothing to go on with"), "{message}");
     let message = error(gtn_in(folder.path()).args(["quickstart", "--out", "foreign"]), 2);
-    assert!(message.contains("foreign holds no run to go on with"), "{message}");
+    assert!(message.contains("foreign holds nothing to go on with"), "{message}");
     assert!(files(&foreign) == before);
 }
 

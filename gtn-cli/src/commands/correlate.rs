@@ -19,10 +19,8 @@ pub fn run(args: &Correlate) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let found = correlate(layers, &args.out, common.resume, common.workers(), device, &interrupt)?;
     let Some(found) = found else {
-        return Err(Stopped::error(format!(
-            "gtn correlate --resume --out {}",
-            word(args.out.display())
-        )));
+        let (out, compute) = (word(args.out.display()), common.compute.words());
+        return Err(Stopped::error(format!("gtn correlate --resume --out {out}{compute}")));
     };
     output::print(&if common.json {
         serde_json::to_string(&found)? + "\n"

@@ -5,6 +5,7 @@ use crate::config::{Config, Layer, RunConfig};
 use crate::learner::Learner;
 use crate::output;
 use crate::records::{Accuracy, Eval, Judgment, Split, Tuned};
+use crate::report::words::{fine_percent, short};
 use crate::run_dir::write_whole;
 use crate::trained::Trained;
 use crate::{args, error::Usage};
@@ -17,47 +18,52 @@ use std::path::Path;
 /// When the run or the data cannot be used.
 pub fn run(args: &args::Eval) -> Result<()> {
     let device = args.compute.open()?;
-    let learner = args.learner.as_deref().map(learner).transpose()?;
     let trained = Trained::open(&args.run, args.data.as_deref(), device)?;
     trained.expect_own_images()?;
-    let (learner, learners) = (learner.as_ref(), args.learners.into());
-    output::print(&if args.split == Split::Test {
-        let eval = evaluate(&trained, learner, learners)?;
-        if args.json { serde_json::to_string(&eval.summary())? + "\n" } else { describe(&eval) }
+    let own = &trained.config.recipe.learner;
+    let other = args.learner.as_deref().map(|spec| learner(spec, own)).transpose()?;
+    let (learner, learners) = (other.as_ref().unwrap_or(own), args.learners.into());
+    if args.split != Split::Test {
+        let judgment = judge(&trained, learner, learners, args.split)?;
+        return output::print(&if args.json {
+            serde_json::to_string(&judgment)? + "\n"
+        } else {
+            describe_one(&judgment)
+        });
+    }
+    let eval = compare(&trained, learner, learners)?;
+    // Shown before it is kept: a folder that cannot be written must not cost the result.
+    output::print(&if args.json {
+        serde_json::to_string(&eval.summary())? + "\n"
     } else {
-        let own = &trained.config.recipe.learner;
-        let judgment = judge(&trained, learner.unwrap_or(own), learners, args.split)?;
-        if args.json { serde_json::to_string(&judgment)? + "\n" } else { describe_one(&judgment) }
-    })
+        describe(&eval)
+    })?;
+    // The report is about the run's own learners.
+    if other.is_none() { keep(&trained, &eval) } else { Ok(()) }
 }
 
-/// Compares `learners` learners of each kind. The learners are the run's, and `eval.json` is
-/// written into the run folder, unless another `learner` is given: the report is about the run's own.
+/// Writes `eval.json` into the run folder.
 ///
 /// # Errors
-/// When the data cannot be used, or the folder cannot be written.
-pub fn evaluate(trained: &Trained, learner: Option<&Learner>, learners: usize) -> Result<Eval> {
-    let own = &trained.config.recipe.learner;
-    let eval = compare(trained, learner.unwrap_or(own), learners)?;
-    if learner.is_none() {
-        let text = serde_json::to_string_pretty(&eval)? + "\n";
-        write_whole(&trained.run.eval(), text.as_bytes())?;
-    }
-    Ok(eval)
+/// When it cannot be written.
+pub fn keep(trained: &Trained, eval: &Eval) -> Result<()> {
+    let text = serde_json::to_string_pretty(eval)? + "\n";
+    write_whole(&trained.run.eval(), text.as_bytes())
 }
 
-/// A learner from a preset's name, or from the `[learner]` table of a TOML file.
-fn learner(spec: &str) -> Result<Learner> {
+/// A learner from a preset's name, normalized as the run's `own` are, or from the `[learner]` table of a TOML file.
+fn learner(spec: &str, own: &Learner) -> Result<Learner> {
     let path = Path::new(spec);
     if path.is_file() {
         let layer = Layer::file(path)?.section("learner");
         return Ok(RunConfig::load(&[layer])?.recipe.learner);
     }
-    spec.parse().map_err(|error: anyhow::Error| {
+    let learner = spec.parse::<Learner>().map_err(|error| {
         Usage::error(format!(
             "--learner {spec}: {error}; or give a search space, or a TOML file with a [learner] table"
         ))
-    })
+    })?;
+    Ok(learner.normalized(own.normalization()))
 }
 
 /// The result as a small table.
@@ -70,10 +76,10 @@ pub fn describe(eval: &Eval) -> String {
         row("real data", Accuracy { mean, std, n }),
     ];
     format!(
-        "{}\nReal data with learning rate {:.3} and momentum {}, which did best on the validation split.\n",
+        "{}\nReal data with learning rate {} and momentum {}, which did best on the validation split.\n",
         output::table(&rows),
-        eval.real.lr,
-        eval.real.momentum
+        short(eval.real.lr),
+        short(eval.real.momentum)
     )
 }
 
@@ -88,6 +94,22 @@ fn header(steps: usize, split: Split) -> [String; 4] {
 }
 
 fn row(name: &str, Accuracy { mean, std, n }: Accuracy) -> [String; 4] {
-    let percent = |accuracy: f64| format!("{:.2} %", 100.0 * accuracy);
-    [name.into(), percent(mean), percent(std), n.to_string()]
+    [name.into(), fine_percent(mean), fine_percent(std), n.to_string()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gtn_core::network::Normalization;
+
+    #[test]
+    fn other_learners_are_normalized_as_the_runs_own() {
+        let normalization = Normalization { norm_momentum: 0.5, weight_norm: false };
+        let own = Learner::default().normalized(normalization);
+        for spec in ["conv2_fc:4,5,6", "macro"] {
+            let other = learner(spec, &own).unwrap();
+            assert_eq!((other.to_string(), other.normalization()), (spec.into(), normalization));
+        }
+        assert!(learner("micro", &own).unwrap_err().is::<Usage>());
+    }
 }

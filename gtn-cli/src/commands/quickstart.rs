@@ -3,6 +3,7 @@
 use super::train::{Ended, Start, train};
 use super::{eval, report};
 use crate::args;
+use crate::comparison::compare;
 use crate::config::{Config, Layer, Override, Preset, RunConfig};
 use crate::error::Stopped;
 use crate::interrupt::Interrupt;
@@ -31,13 +32,12 @@ pub fn run(args: &args::Quickstart) -> Result<()> {
     drop(interrupt);
     if ended == Ended::Interrupted {
         let smoke = if args.smoke { " --smoke" } else { "" };
-        return Err(Stopped::error(format!(
-            "gtn quickstart{smoke} --out {}",
-            word(args.out.display())
-        )));
+        let (out, compute) = (word(args.out.display()), args.compute.words());
+        return Err(Stopped::error(format!("gtn quickstart{smoke} --out {out}{compute}")));
     }
     let trained = Trained::open(&args.out, None, device)?;
-    let result = eval::evaluate(&trained, None, learners)?;
+    let result = compare(&trained, &trained.config.recipe.learner, learners)?;
+    eval::keep(&trained, &result)?;
     let page = report::write(&trained)?;
     let out = word(args.out.display());
     output::print(&format!(

@@ -6,6 +6,7 @@ use crate::learner::Learner;
 use crate::nas::folder::Folder;
 use crate::nas::{correlate, rank, search};
 use crate::output;
+use crate::report::words::word;
 use crate::report::{
     CorrelationReport, ReportData, SearchReport, render, render_correlation, render_search,
 };
@@ -53,12 +54,14 @@ fn write_correlation(folder: &Folder) -> Result<PathBuf> {
     let config: correlate::CorrelateConfig = folder.read()?;
     let path = folder.path().display().to_string();
     let Some(correlation) = folder.read_json(correlate::CORRELATION)? else {
-        bail!("{path} is not finished; go on with: gtn correlate --resume --out {path}");
+        bail!("{path} is not finished; go on with: gtn correlate --resume --out {}", word(&path));
     };
+    let judged: Vec<correlate::Judged> = Journal::read(&folder.file(correlate::ARCHITECTURES))?;
     let config_toml = config.to_toml()?;
     folder.write_report(&render_correlation(&CorrelationReport {
         folder: path,
         config_toml,
+        judged: judged.len(),
         correlation,
     }))
 }
@@ -83,8 +86,9 @@ fn page(run: &RunDir, config: &RunConfig, trainer: &Trainer<Learner>) -> Result<
     let folder = run.path().display().to_string();
     let rates = trainer.rates()?;
     let page = render(&ReportData {
-        title: folder.clone(),
         run: folder,
+        iteration: trainer.iteration(),
+        without_validation: config.data.validation == Some(0),
         config_toml: config.to_toml()?,
         metrics: run.read_metrics()?,
         eval: run.read_eval()?,

@@ -7,8 +7,8 @@ use crate::nas::judging::EvaluatorName;
 use crate::nas::rank::{Plan, Ranking, rank};
 use crate::nas::search::{Searched, search};
 use crate::output;
-use crate::report::words::{short, word};
-use anyhow::Result;
+use crate::report::words::{fine_percent, short, word};
+use anyhow::{Result, bail};
 use gtn_nas::trial::{Trial, ranked};
 use serde::Serialize;
 use std::path::Path;
@@ -39,10 +39,15 @@ fn run_search(args: &SearchOptions) -> Result<()> {
         describe(&found, &args.out)
     })?;
     if found.interrupted {
-        return Err(Stopped::error(format!(
-            "gtn search --resume --out {}",
-            word(args.out.display())
-        )));
+        let (out, compute) = (word(args.out.display()), common.compute.words());
+        return Err(Stopped::error(format!("gtn search --resume --out {out}{compute}")));
+    }
+    if let Some(first) = found.trials.first().filter(|_| ranked(&found.trials).is_empty()) {
+        bail!(
+            "no candidate has a score: all {} failed, the first for this reason: {}",
+            found.trials.len(),
+            first.measured.failure().unwrap_or_default()
+        );
     }
     Ok(())
 }
@@ -123,12 +128,11 @@ fn run_rank(args: &Rank) -> Result<()> {
 }
 
 fn describe_ranking(ranking: &Ranking) -> String {
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let mut rows = vec![["architecture", "validation", "in the search"].map(str::to_owned)];
     for candidate in &ranking.candidates {
         rows.push([
             candidate.arch.clone(),
-            candidate.validation.map_or("failed".to_owned(), percent),
+            candidate.validation.map_or("failed".to_owned(), fine_percent),
             short(candidate.searched),
         ]);
     }
@@ -137,8 +141,8 @@ fn describe_ranking(ranking: &Ranking) -> String {
         "After {} steps on real data:\n\n{}\nTest accuracy of the first: {} (standard deviation {}, {} fresh networks)\n",
         ranking.steps,
         output::table(&rows),
-        percent(test.mean),
-        percent(test.std),
+        fine_percent(test.mean),
+        fine_percent(test.std),
         test.n,
     )
 }

@@ -14,7 +14,7 @@ use crate::learner::Learner;
 use crate::metrics_log::MetricsLog;
 use crate::progress::Progress;
 use crate::records::MetricsLine;
-use crate::report::words::word;
+use crate::report::words::{fine_percent, word};
 use crate::run_dir::{RunDir, write_whole};
 use crate::sheet::Limits;
 use crate::teaching;
@@ -42,10 +42,14 @@ pub fn run(args: &args::Train) -> Result<()> {
     let config = RunConfig::load(&layers(args, &out)?)?;
     let how = if args.resume { Start::Resume } else { Start::New };
     let interrupt = Interrupt::listen()?;
+    if args.resume && !RunDir::at(&out).config().is_file() {
+        tracing::warn!("nothing was begun in {} yet, so this begins", out.display());
+    }
     match train(config, &out, how, &device, &interrupt)? {
         Ended::Finished => Ok(()),
         Ended::Interrupted => {
-            Err(Stopped::error(format!("gtn train --resume --out {}", word(out.display()))))
+            let (out, compute) = (word(out.display()), args.compute.words());
+            Err(Stopped::error(format!("gtn train --resume --out {out}{compute}")))
         }
     }
 }
@@ -175,11 +179,12 @@ fn compare(config: &RunConfig, run: &RunDir, data: &str) -> Result<RunConfig> {
     }
     if let Some(other) = config.difference(&alike)? {
         return Err(Usage::error(format!(
-            "{} holds a run with {} = {}, not {}; resume with its own configuration (--resume --out alone), or choose another --out",
+            "{} holds a run with {} = {}, not {}; go on with its own configuration (gtn train --resume --out {}), or choose another --out",
             run.path().display(),
             other.key,
             other.there,
-            other.here
+            other.here,
+            word(run.path().display()),
         )));
     }
     run.expect_images(data, &config.data.path, ", or choose another --out")?;
@@ -277,7 +282,7 @@ impl Session {
             self.save()?;
         }
         let accuracy = self.last_validation;
-        let accuracy = accuracy.map(|accuracy| format!(" · validation {:.2} %", 100.0 * accuracy));
+        let accuracy = accuracy.map(|share| format!(" · validation {}", fine_percent(share)));
         Ok(format!("meta-loss {:.4}{}", done.meta_loss, accuracy.unwrap_or_default()))
     }
 

@@ -45,7 +45,7 @@ pub(super) fn get<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
     parent?.get(last)
 }
 
-/// Puts a value at the end of a path of keys, making tables on the way. Where
+/// Puts a value at the end of a path of keys, making tables on the way; a table is laid over one that is there. Where
 /// something else is in the way, the path up to there comes back.
 pub(super) fn insert<'a>(
     table: &mut Table,
@@ -58,6 +58,10 @@ pub(super) fn insert<'a>(
         let next = inside.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
         inside = next.as_table_mut().ok_or(&path[..=depth])?;
     }
+    let value = match (inside.get(last), value) {
+        (Some(Value::Table(below)), Value::Table(over)) => Value::Table(merge(below, &over, &[])),
+        (_, value) => value,
+    };
     inside.insert(last.clone(), value);
     Ok(())
 }

@@ -79,4 +79,12 @@ mod tests {
         let both = ["inner=3".parse().unwrap(), "inner.steps=3".parse().unwrap()];
         assert!(table(&both).is_err());
     }
+
+    #[test]
+    fn a_table_adds_to_what_is_set_in_it() {
+        let set = ["inner.steps=8", "inner.batch=2", "inner={batch=3}", "inner.lr=0.5"];
+        let set = set.map(|text| text.parse().unwrap());
+        let expected = "inner = { steps = 8, batch = 3, lr = 0.5 }";
+        assert_eq!(table(&set).unwrap(), expected.parse().unwrap());
+    }
 }

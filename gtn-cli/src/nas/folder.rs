@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Layer};
 use crate::error::Usage;
-use crate::run_dir::{vacant, write_whole};
+use crate::run_dir::{free, vacant, write_whole};
 use anyhow::{Context, Result};
 use gtn_nas::{Entry, Journal};
 use serde::de::DeserializeOwned;
@@ -77,8 +77,10 @@ impl Folder {
         mut extended: impl FnMut(&mut C, &C),
     ) -> Result<C> {
         if !resume || !self.is_begun() {
-            vacant(&self.path)?;
-            if resume {
+            if !resume {
+                vacant(&self.path)?;
+            } else {
+                free(&self.path, self.config)?;
                 tracing::warn!("nothing was begun in {} yet, so this begins", self.path.display());
             }
             return C::load(&layers);

@@ -5,6 +5,7 @@ use crate::batches::{Judged, Shuffled, image_shape};
 use crate::data;
 use crate::error::Usage;
 use crate::progress::Progress;
+use crate::report::words::short;
 use crate::trained::Trained;
 use crate::tuning::{Given, tune};
 use anyhow::{Context, Result, ensure};
@@ -205,9 +206,9 @@ impl Materials {
             let rates = with_space!(space, space => self.tune(judging, &space, seed, workers))?;
             (judging.real.lr, judging.real.momentum) = (Some(rates.lr), Some(rates.momentum));
             tracing::info!(
-                "real data: learning rate {:.4} and momentum {} do best on the validation split",
-                rates.lr,
-                rates.momentum
+                "real data: learning rate {} and momentum {} do best on the validation split",
+                short(rates.lr),
+                short(rates.momentum)
             );
         }
         Ok(())

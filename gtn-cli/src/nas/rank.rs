@@ -11,6 +11,7 @@ use crate::config::Layer;
 use crate::folder_lock::FolderLock;
 use crate::progress::Progress;
 use crate::records::{Accuracy, Split};
+use crate::report::words::fine_percent;
 use crate::run_dir::write_whole;
 use anyhow::{Result, bail, ensure};
 use candle_core::Device;
@@ -250,7 +251,7 @@ impl<S: NetworkSpace> Session<S> {
                 let done = training.and_then(|training| {
                     journal.append(&training)?;
                     let score = training.measured.score();
-                    Ok(score.map_or("failed".to_owned(), |s| format!("{:.2} %", 100.0 * s)))
+                    Ok(score.map_or("failed".to_owned(), fine_percent))
                 });
                 match done {
                     Ok(message) => {

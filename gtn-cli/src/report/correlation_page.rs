@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::figures;
 use super::shell::{complete_config, paper, paper_list, shell, table};
-use super::words::word;
+use super::words::{count, word};
 use crate::nas::correlate::{Correlation, rows, sentences};
 
 /// What `gtn correlate` left behind.
@@ -14,6 +14,8 @@ pub struct CorrelationReport {
     pub folder: String,
     /// The configuration, as TOML.
     pub config_toml: String,
+    /// Architectures that were judged, those after the statistics among them.
+    pub judged: usize,
     /// The statistics.
     pub correlation: Correlation,
 }
@@ -26,6 +28,12 @@ pub(super) fn page(data: &CorrelationReport) -> Markup {
         &data.folder,
         html! {
             p { (about) }
+            @if data.judged > found.architectures {
+                p.missing {
+                    (count(data.judged, "architecture")) " have been judged by now; for statistics of all: "
+                    code { "gtn correlate --resume --out " (word(&data.folder)) }
+                }
+            }
             h2 { "What synthetic steps are worth" }
             @if found.matches.is_empty() {
                 p.missing { "There is nothing to tell: synthetic and real data were not both judged by, or no steps on synthetic data rank better than chance." }

@@ -22,10 +22,12 @@ use crate::records::{Eval, MetricsLine};
 /// which command makes it.
 #[derive(Clone, Debug, Default)]
 pub struct ReportData {
-    /// The heading.
-    pub title: String,
     /// The run folder, as the commands on the page name it.
     pub run: String,
+    /// The meta-iteration of the checkpoint.
+    pub iteration: usize,
+    /// Whether nothing is held out for validation.
+    pub without_validation: bool,
     /// The run's complete `config.toml`.
     pub config_toml: String,
     /// The lines of `metrics.jsonl`, by rising meta-iteration.
@@ -45,13 +47,12 @@ pub struct ReportData {
 /// use gtn_cli::report::{ReportData, render};
 ///
 /// let page = render(&ReportData {
-///     title: "digits & letters".into(),
-///     run: "runs/first".into(),
+///     run: "runs/digits & letters".into(),
 ///     ..ReportData::default()
 /// });
 /// assert!(page.starts_with("<!DOCTYPE html>"));
 /// assert!(page.contains("digits &amp; letters"));
-/// assert!(page.contains("gtn eval runs/first"));
+/// assert!(page.contains("gtn eval &#39;runs/digits &amp; letters&#39;"));
 /// ```
 pub fn render(data: &ReportData) -> String {
     page::page(data).into_string()

@@ -11,7 +11,7 @@ use crate::records::Eval;
 
 pub(super) fn page(data: &ReportData) -> Markup {
     shell(
-        &data.title,
+        &data.run,
         html! {
             (result(data))
             (training(data))
@@ -29,7 +29,11 @@ fn result(data: &ReportData) -> Markup {
     let Some(eval) = &data.eval else {
         return html! {
             h2 { "Result" }
-            (missing("There is no evaluation yet:", &again))
+            @if data.without_validation {
+                p.missing { "There is no evaluation: nothing is held out by which real data could be tuned (data.validation = 0)." }
+            } @else {
+                (missing("There is no evaluation yet:", &again))
+            }
         };
     };
     html! {
@@ -65,8 +69,7 @@ fn result(data: &ReportData) -> Markup {
 
 /// The meta-iteration that was evaluated, if the training has gone on since.
 fn outdated(data: &ReportData, eval: &Eval) -> Option<usize> {
-    let latest = data.metrics.last()?.iteration;
-    eval.iteration.filter(|&then| then < latest)
+    eval.iteration.filter(|&then| then < data.iteration)
 }
 
 fn table(eval: &Eval) -> Markup {
@@ -134,7 +137,7 @@ fn training(data: &ReportData) -> Markup {
                     " meta-iterations, the band reaches from the lowest to the highest."
                 }
             }
-            @if !validated {
+            @if !validated && !data.without_validation {
                 (missing("No validation accuracy has been measured yet:", &resume))
             }
         }
@@ -145,18 +148,11 @@ fn rates(data: &ReportData) -> Markup {
     let (rates, eval) = (&data.rates, data.eval.as_ref());
     html! {
         h2 { "Learned learning rate and momentum" }
-        @if rates.is_empty() {
-            (missing(
-                "There is no checkpoint yet:",
-                &format!("gtn train --resume --out {}", word(&data.run)),
-            ))
-        } @else {
-            div.pair {
-                figure { (PreEscaped(figures::learning_rate(rates, eval).svg(500, 280))) }
-                figure { (PreEscaped(figures::momentum(rates, eval).svg(500, 280))) }
-            }
-            figcaption { "One pair for each step of the learner, learned together with the data." }
+        div.pair {
+            figure { (PreEscaped(figures::learning_rate(rates, eval).svg(500, 280))) }
+            figure { (PreEscaped(figures::momentum(rates, eval).svg(500, 280))) }
         }
+        figcaption { "One pair for each step of the learner, learned together with the data." }
     }
 }
 
@@ -226,8 +222,9 @@ mod tests {
             validation_accuracy: (iteration % 5 == 0).then_some(0.9),
         };
         ReportData {
-            title: "<b>bold</b> & \"quoted\"".into(),
-            run: "runs/it's <here>".into(),
+            run: "runs/it's <b>here</b> & \"quoted\"".into(),
+            iteration: 20,
+            without_validation: false,
             config_toml: "name = \"</pre><script>\"".into(),
             metrics: (1..=20).map(line).collect(),
             eval: Some(Eval {
@@ -271,12 +268,12 @@ mod tests {
         data.run = "runs/a".into();
         data.eval = None;
         data.metrics.clear();
-        data.rates.clear();
         data.sheets.clear();
         let page = text(&data);
         assert_eq!(page.matches("gtn eval runs/a</code> makes it").count(), 1);
-        assert_eq!(page.matches("gtn train --resume --out runs/a</code> makes it").count(), 3);
-        assert!(!page.contains("<svg") && !page.contains("<img"));
+        assert_eq!(page.matches("gtn train --resume --out runs/a</code> makes it").count(), 2);
+        assert_eq!(page.matches("<svg").count(), 2, "learning rate and momentum");
+        assert!(!page.contains("<img"));
 
         let mut data = full();
         data.metrics.truncate(4);
@@ -290,15 +287,28 @@ mod tests {
         let mut data = full();
         data.eval.iter_mut().for_each(|eval| eval.iteration = Some(12));
         assert!(text(&data).contains("This is of meta-iteration 12,"));
+        // What was done after the last checkpoint no evaluation can see.
+        data.iteration = 12;
+        assert!(!text(&data).contains("This is of meta-iteration"));
+    }
+
+    #[test]
+    fn without_validation_no_command_is_named_that_needs_it() {
+        let mut data = full();
+        data.without_validation = true;
+        data.eval = None;
+        data.metrics.truncate(4);
+        let page = text(&data);
+        assert!(page.contains("data.validation = 0") && !page.contains("makes it"));
     }
 
     #[test]
     fn everything_is_escaped() {
         let page = text(&full());
-        for raw in ["<b>bold", "</pre><script>", "<here>", "\"last\""] {
+        for raw in ["<b>here", "</pre><script>", "\"last\""] {
             assert!(!page.contains(raw), "{raw}");
         }
-        assert!(page.contains("<title>&lt;b&gt;bold&lt;/b&gt; &amp; &quot;quoted&quot;</title>"));
+        assert!(page.contains("&lt;b&gt;here&lt;/b&gt; &amp; &quot;quoted&quot;</title>"));
     }
 
     #[test]

@@ -126,8 +126,15 @@ fn ranking(data: &SearchReport) -> Markup {
         ]
     });
     let rows: Vec<[String; 3]> = std::iter::once(heading).chain(rows).collect();
+    let best = ranked(&data.trials).first().map(|trial| trial.arch.as_str());
+    let newer = best.filter(|&best| ranking.candidates.iter().all(|ranked| ranked.arch != best));
     html! {
         h2 { "Long trainings" }
+        @if newer.is_some() {
+            p.missing {
+                "The search has found a better candidate since; to train it, too: " code { (command) }
+            }
+        }
         p {
             "After " (count(ranking.steps, "step")) " on real data, fresh networks of the winner reach "
             b { (percent(ranking.test.mean)) } " ± " (points(ranking.test.std)) " on the test images ("

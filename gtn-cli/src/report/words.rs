@@ -7,6 +7,11 @@ pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.1}%", fraction * 100.0)
 }
 
+/// A fraction as a percentage that tells one image in 10,000 from none.
+pub(crate) fn fine_percent(fraction: f64) -> String {
+    format!("{:.2} %", fraction * 100.0)
+}
+
 /// A difference of percentages.
 pub(crate) fn points(fraction: f64) -> String {
     format!("{:.1}", fraction * 100.0)

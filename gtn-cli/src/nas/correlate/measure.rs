@@ -79,6 +79,14 @@ pub(super) fn measure(
 ) -> Result<()> {
     with_space!(config.space, space => {
         let sample = sample(&space, config);
+        if sample.len() < config.architectures {
+            tracing::warn!(
+                "only {} different architectures of the space {} were found, not {}",
+                sample.len(),
+                config.space,
+                config.architectures
+            );
+        }
         measure_in(&space, &sample, config, materials, journal, workers, interrupt)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::analysis::{Correlation, Estimate, Match, Row};
 use crate::nas::judging::EvaluatorName;
-use crate::report::words::count;
+use crate::report::words::{count, fine_percent};
 use gtn_nas::statistics::Interval;
 
 /// Every row, every number: comma-separated, with a heading.
@@ -101,20 +101,23 @@ pub fn markdown(found: &Correlation) -> String {
 #[must_use]
 pub fn sentences(found: &Correlation) -> Vec<String> {
     let truth = &found.truth;
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let reliability = truth.reliability.map(|value| {
         format!(" Two halves of each architecture's trainings agree by Spearman's {value:.2}.")
     });
+    let failed = match truth.failed {
+        0 => String::new(),
+        failed => format!(" Of the trainings, {failed} failed and count as 0 %."),
+    };
     let mut sentences = vec![format!(
         "{} architectures of the space {}, against test accuracy after {} steps on real data: {} to {}, {} on average, \
-         with a standard deviation of {}.{} In brackets: 95% intervals over resampled architectures.",
+         with a standard deviation of {}.{failed}{} In brackets: 95% intervals over resampled architectures.",
         found.architectures,
         found.space,
         truth.steps,
-        percent(truth.min),
-        percent(truth.max),
-        percent(truth.mean),
-        percent(truth.std),
+        fine_percent(truth.min),
+        fine_percent(truth.max),
+        fine_percent(truth.mean),
+        fine_percent(truth.std),
         reliability.unwrap_or_default(),
     )];
     let real = || found.rows.iter().filter(|row| row.by == EvaluatorName::Real).map(|r| r.steps);
