@@ -173,6 +173,19 @@ fn killed_searches_go_on_to_the_same_results() {
 }
 
 #[test]
+fn a_part_is_measured_anew_where_only_results_were_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    reproduce("nas-search", folder.path());
+    let smoke = folder.path().join("nas-search/smoke");
+    let before = results(&smoke);
+    // As in a clone, from which someone removes one part.
+    fs::remove_dir_all(smoke.join("runs")).unwrap();
+    fs::remove_file(smoke.join("parts/evolution-gtn.json")).unwrap();
+    reproduce("nas-search", folder.path());
+    assert_eq!(results(&smoke), before);
+}
+
+#[test]
 fn two_do_not_measure_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let lock = FolderLock::take(&folder.path().join("mnist-32/smoke")).unwrap();

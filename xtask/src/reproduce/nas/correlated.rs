@@ -41,7 +41,7 @@ impl Part for Correlated {
 
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
         let workers = workers(bench.device);
-        let materials = materials(bench, &self.config.judging)?;
+        let Some(materials) = materials(bench, &self.config.judging)? else { return Ok(None) };
         let folder = Folder::at(&bench.folder.run(SAMPLE), CONFIG);
         let config = begun(&folder, &self.config)?;
         let found = correlate_with(&materials, config, &folder, workers, bench.interrupt)?;

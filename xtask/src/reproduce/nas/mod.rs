@@ -16,11 +16,13 @@ use super::source::Source;
 use super::teaching::Learned;
 use anyhow::{Result, bail};
 use candle_core::Device;
-use gtn_cli::config::{Config, Layer};
+use gtn_cli::commands::train::{Ended, train_on};
+use gtn_cli::config::{Config, Layer, RunConfig};
 use gtn_cli::nas::correlate::{ARCHITECTURES, CorrelateConfig, Judged};
 use gtn_cli::nas::folder::Folder;
 use gtn_cli::nas::judging::Judging;
 use gtn_cli::nas::materials::Materials;
+use gtn_cli::run_dir::RunDir;
 use gtn_cli::trained::Trained;
 use gtn_nas::Journal;
 use toml::Table;
@@ -38,14 +40,21 @@ pub(super) fn source(profile: Profile) -> Source {
     }
 }
 
-/// What architectures are judged with: the data of the target, and the teacher that was trained in the part [`TEACHER`].
-fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Materials> {
+/// What architectures are judged with: the data of the target, and the teacher that was trained in the part [`TEACHER`]. Where
+/// its run folder is not there, as in a clone, it is trained again. `None` when that was interrupted.
+fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Option<Materials>> {
     let learned: Learned = bench.results.get(TEACHER)?;
     if let Some(place) = learned.diverged {
         bail!("there is no teacher, since its training diverged ({place}); change its settings");
     }
-    let teacher = Trained::on(&bench.folder.run(TEACHER), bench.dataset, bench.device)?;
-    Materials::on(judging, bench.dataset.clone(), Some(teacher), bench.device.clone())
+    let (run, device) = (bench.folder.run(TEACHER), bench.device);
+    let config = RunConfig::load(&[Layer::file(&bench.folder.config(TEACHER))?])?;
+    let ended = train_on(bench.dataset, config, RunDir::at(&run), device, bench.interrupt)?;
+    if ended == Ended::Interrupted {
+        return Ok(None);
+    }
+    let teacher = Trained::on(&run, bench.dataset, device)?;
+    Ok(Some(Materials::on(judging, bench.dataset.clone(), Some(teacher), device.clone())?))
 }
 
 /// Architectures judged at the same time: on a GPU, whose memory several would have to share, one.

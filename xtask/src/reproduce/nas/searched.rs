@@ -83,7 +83,7 @@ impl Part for Searches {
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
         let tuned: Correlation = bench.results.get(SAMPLE)?;
         let workers = workers(bench.device);
-        let materials = materials(bench, &self.config.judging)?;
+        let Some(materials) = materials(bench, &self.config.judging)? else { return Ok(None) };
         let mut all = Vec::new();
         for &seed in &self.seeds {
             let mut config = SearchConfig { seed, ..self.config.clone() };

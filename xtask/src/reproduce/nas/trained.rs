@@ -62,7 +62,7 @@ impl Part for Trainings {
         let mut config = self.config.clone();
         config.judging.real = tuned.judging.real;
         let workers = workers(bench.device);
-        let materials = materials(bench, &config.judging)?;
+        let Some(materials) = materials(bench, &config.judging)? else { return Ok(None) };
         let folder = Folder::at(&bench.folder.run(&self.id), CONFIG);
         folder.write(&begun(&folder, &config)?)?;
         let mut journal = folder.journal(ARCHITECTURES)?;
