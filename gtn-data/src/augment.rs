@@ -16,11 +16,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Black pixels added on each side before the crop; 0 for no crop.
+    /// Black pixels added on each side before the crop, less than the image's shorter side; 0 for no crop.
     pub pad: usize,
     /// Whether to mirror images left to right with probability ½.
     pub flip: bool,
-    /// Side of the black square; 0 for none.
+    /// Side of the black square, less than the image's shorter side; 0 for none.
     pub cutout: usize,
 }
 
@@ -41,9 +41,11 @@ const BLACK: u32 = u32::MAX;
 impl Augment {
     pub(crate) fn check(&self, shape: ImageShape) -> Result<()> {
         let limit = shape.height.min(shape.width);
-        if self.pad >= limit {
-            let expected = format!("less than {limit}, the image's shorter side");
-            return Err(Error::invalid("padding", expected, self.pad));
+        for (what, size) in [("padding", self.pad), ("side of cutout", self.cutout)] {
+            if size >= limit {
+                let expected = format!("less than {limit}, the image's shorter side");
+                return Err(Error::invalid(what, expected, size));
+            }
         }
         Ok(())
     }
@@ -202,12 +204,16 @@ mod tests {
     }
 
     #[test]
-    fn padding_must_leave_some_image() {
-        assert!(Augment { pad: 2, ..Augment::default() }.check(SHAPE).is_ok());
-        for pad in [3, usize::MAX] {
-            let message =
-                Augment { pad, ..Augment::default() }.check(SHAPE).unwrap_err().to_string();
-            assert!(message.contains("less than 3"), "{message}");
+    fn some_image_must_be_left() {
+        assert!(Augment { pad: 2, flip: true, cutout: 2 }.check(SHAPE).is_ok());
+        for size in [3, usize::MAX] {
+            for (augment, what) in [
+                (Augment { pad: size, ..Augment::default() }, "padding: expected less than 3"),
+                (Augment { cutout: size, ..Augment::default() }, "cutout: expected less than 3"),
+            ] {
+                let message = augment.check(SHAPE).unwrap_err().to_string();
+                assert!(message.contains(what), "{message}");
+            }
         }
     }
 

@@ -152,7 +152,7 @@ impl Dataset {
         }
         check_part("training images", &train, &classes)?;
         check_part("test images", &test, &classes)?;
-        check_labels(&validation, &classes)?;
+        check_labels("validation images", &validation, &classes)?;
         for images in [&train, &validation, &test] {
             if images.shape() != train.shape() {
                 let expected = format!("{} as in training", train.shape());
@@ -222,16 +222,16 @@ fn check_part(what: &'static str, images: &LabeledImages, classes: &[String]) ->
     if images.is_empty() {
         return Err(Error::invalid(what, "at least 1", "none"));
     }
-    check_labels(images, classes)
+    check_labels(what, images, classes)
 }
 
-fn check_labels(images: &LabeledImages, classes: &[String]) -> Result<()> {
+fn check_labels(what: &'static str, images: &LabeledImages, classes: &[String]) -> Result<()> {
     match images.labels().iter().position(|&label| label as usize >= classes.len()) {
         None => Ok(()),
         Some(i) => {
-            let expected = format!("less than {}, the number of classes", classes.len());
+            let expected = format!("labels less than {}, the number of classes", classes.len());
             let found = format!("{} at image {i}", images.labels()[i]);
-            Err(Error::invalid("label", expected, found))
+            Err(Error::invalid(what, expected, found))
         }
     }
 }
@@ -260,7 +260,7 @@ mod tests {
             (new(2, images(SHAPE, &[]), good()), "training images: expected at least 1"),
             (new(2, good(), images(SHAPE, &[])), "test images: expected at least 1"),
             (new(2, images(SHAPE, &[0, 0, 2]), good()), "found 2 at image 2"),
-            (new(2, good(), images(SHAPE, &[5])), "label: expected less than 2"),
+            (new(2, good(), images(SHAPE, &[5])), "test images: expected labels less than 2"),
             (new(2, good(), images(wide, &[1])), "expected 1×1×1 as in training, found 1×1×2"),
         ] {
             let message = dataset.unwrap_err().to_string();

@@ -2,8 +2,8 @@ use std::{io, path::PathBuf};
 
 /// What can go wrong between a folder of files and a batch of tensors.
 ///
-/// Every message says in one sentence where the fault lies, what was expected there, what was found
-/// instead, and what to do about it.
+/// Every message says in one sentence where the fault lies, what was expected there and what was found
+/// instead; those about files also say what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -54,7 +54,7 @@ const READERS: [Reader; 4] = [
 ///
 /// [`Error::NotRecognized`] if none of these is there; [`Error::Missing`], [`Error::Malformed`],
 /// [`Error::CountMismatch`] or [`Error::Io`] with the name of the file at fault; [`Error::Invalid`]
-/// if `holdout` asks for more images than there are.
+/// if `holdout` asks for more images than there are, or a split has 4 GiB of pixels or more.
 ///
 /// ```no_run
 /// let mnist = gtn_data::open("data/mnist", gtn_data::Holdout::default())?;

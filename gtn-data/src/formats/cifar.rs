@@ -131,9 +131,8 @@ fn read_python(path: &Path, batches: &mut Batches) -> Result<()> {
         ));
     };
     if labels.len() != matrix.rows {
-        let (images, labels_path) = (path.to_owned(), path.to_owned());
-        let (image_count, label_count) = (matrix.rows, labels.len());
-        return Err(Error::CountMismatch { images, image_count, labels: labels_path, label_count });
+        let expected = format!("{} labels, one for each row of \"data\"", matrix.rows);
+        return Err(malformed(path, "entry \"labels\"", expected, labels.len()));
     }
     for (i, found) in labels.into_iter().enumerate() {
         batches.labels.push(label(found, path, || format!("label of image {i}"))?);
@@ -252,7 +251,7 @@ pub(crate) mod tests {
                 pickle::tests::batch(&[1, 10], 2, &data),
                 "label of image 1: expected 0 to 9, found 10",
             ),
-            (pickle::tests::batch(&[1], 2, &data), "holds 2 images but"),
+            (pickle::tests::batch(&[1], 2, &data), "expected 2 labels, one for each row"),
             (
                 pickle::tests::batch(&[1, 2], 2, &data[2..]),
                 "entry \"data\": expected a NumPy array",

@@ -26,7 +26,7 @@ pub(crate) fn load(dir: &Path) -> Result<Parts> {
     let train_count = train.len();
 
     let files: Vec<File> = train.into_iter().chain(test).collect();
-    let (shape, mut pixels) = decode_all(&files)?;
+    let (shape, mut pixels) = decode_all(dir, &files, train_count)?;
     let test_pixels = pixels.split_off(train_count * shape.size());
     Ok(Parts {
         classes,
@@ -109,13 +109,16 @@ fn is_image(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// All images `(N, C, H, W)`: in gray if all are, else in color.
-fn decode_all(files: &[File]) -> Result<(ImageShape, Vec<u8>)> {
+/// All images `(N, C, H, W)`, those of train first: in gray if all are, else in color.
+fn decode_all(dir: &Path, files: &[File], train_count: usize) -> Result<(ImageShape, Vec<u8>)> {
     let first = decode(&files[0].path)?;
     let (width, height) = first.dimensions();
-    // Before the rest is decoded into memory.
     let shape = |channels| ImageShape { channels, height: height as usize, width: width as usize };
-    LabeledImages::check_size(shape(1), files.len())?;
+    // Before the rest is decoded into memory: as if the rest were like the first.
+    let channels = if first.color().has_color() { 3 } else { 1 };
+    for (part, count) in [("train", train_count), ("test", files.len() - train_count)] {
+        check_part(&dir.join(part), shape(channels), count)?;
+    }
 
     // The first fault in the order of files, not in the order of threads.
     let images: Vec<Result<Vec<u8>>> = files
@@ -149,6 +152,17 @@ fn decode_all(files: &[File]) -> Result<(ImageShape, Vec<u8>)> {
     Ok((shape, pixels))
 }
 
+/// Fails where the images of a part are more than a split can hold.
+fn check_part(part: &Path, shape: ImageShape, count: usize) -> Result<()> {
+    LabeledImages::check_size(shape, count).map(drop).map_err(|_| Error::Malformed {
+        path: part.to_owned(),
+        place: "images".to_owned(),
+        expected: "less than 4 GiB of pixels".to_owned(),
+        found: format!("{count} images of {shape}"),
+        hint: "take fewer images, or scale them down",
+    })
+}
+
 fn decode(path: &Path) -> Result<DynamicImage> {
     let bytes = read(path)?;
     if is_cut_off_jpeg(&bytes) {
@@ -170,6 +184,11 @@ fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
     let Some(mut rest) = bytes.strip_prefix(&[0xff, 0xd8]) else { return false };
     // Past the segments before the image, which may hold a smaller one with an end of its own.
     while let [0xff, kind, high, low, ..] = *rest {
+        if kind == 0xff {
+            // Any number of these may stand before a marker.
+            rest = &rest[1..];
+            continue;
+        }
         if kind == 0xda {
             return !rest.windows(2).any(|pair| pair == END);
         }
@@ -284,6 +303,33 @@ pub(crate) mod tests {
             "{message}"
         );
         assert!(message.contains("train/ant/1.png, found 3×4"), "{message}");
+    }
+
+    #[test]
+    fn cut_off_jpeg_images_are_refused_with_fill_bytes_too() {
+        let dir = valid();
+        let path = dir.path().join("train/ant/1.jpg");
+        gray(7).save_with_format(&path, ImageFormat::Jpeg).unwrap();
+        let plain = fs::read(&path).unwrap();
+        let filled = [&plain[..2], &[0xff; 3], &plain[2..]].concat();
+        for whole in [plain, filled] {
+            fs::write(&path, &whole).unwrap();
+            assert_eq!(load(dir.path()).unwrap().train.len(), 7);
+            fs::write(&path, &whole[..whole.len() - 4]).unwrap();
+            let message = error_of(&dir);
+            assert!(message.contains("expected the end marker of a JPEG image"), "{message}");
+        }
+    }
+
+    #[test]
+    fn more_than_a_split_can_hold_is_refused_by_the_part() {
+        let shape = ImageShape { channels: 3, height: 1000, width: 1000 };
+        assert!(check_part(Path::new("birds/train"), shape, 1431).is_ok());
+        let message = check_part(Path::new("birds/train"), shape, 1432).unwrap_err().to_string();
+        assert!(
+            message.contains("birds/train: images: expected less than 4 GiB of pixels"),
+            "{message}"
+        );
     }
 
     #[test]

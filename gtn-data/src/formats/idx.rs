@@ -91,8 +91,8 @@ const fn header_len(dims: usize) -> usize {
 /// The sizes and the bytes of an idx file of `DIMS` dimensions, plain or gzipped.
 fn read_idx<const DIMS: usize>(path: &Path) -> Result<([usize; DIMS], Vec<u8>)> {
     let raw = read(path)?;
-    let bytes = unzip(path, &raw)?;
     let header = header_len(DIMS);
+    let bytes = unzip(path, &raw, header)?;
     if bytes.len() < header {
         let expected = format!("a header of {header} bytes");
         return Err(malformed(path, "offset 0", expected, format!("{} bytes in all", bytes.len())));
@@ -110,33 +110,43 @@ fn read_idx<const DIMS: usize>(path: &Path) -> Result<([usize; DIMS], Vec<u8>)> 
         return Err(malformed(path, place, "at least 1", 0));
     }
     let total = sizes.iter().try_fold(1usize, |total, &size| total.checked_mul(size));
-    let body = &bytes[header..];
-    if total != Some(body.len()) {
+    let expected = || {
         let sizes = sizes.map(|size| size.to_string()).join("×");
-        let expected = format!("{sizes} bytes up to the end, as its header says");
-        return Err(malformed(path, format!("offset {header}"), expected, body.len()));
+        format!("{sizes} bytes up to the end, as its header says")
+    };
+    let place = format!("offset {header}");
+    let Some(total) = total.filter(|&total| total <= MOST) else {
+        return Err(malformed(path, place, "at most 4 GiB", expected()));
+    };
+    // One more than there should be, so as to see whether there is.
+    let bytes = unzip(path, &raw, header + total + 1)?;
+    let body = &bytes[header..];
+    if body.len() != total {
+        // A packed file is not unpacked beyond.
+        let cut = body.len() > total && matches!(bytes, Cow::Owned(_));
+        let found = format!("{}{}", if cut { "at least " } else { "" }, body.len());
+        return Err(malformed(path, place, expected(), found));
     }
     Ok((sizes, body.to_vec()))
 }
 
-/// Unpacked bytes that no data set needs more of.
-const MOST: u64 = 1 << 32;
+/// Bytes that no data set needs more of.
+const MOST: usize = 1 << 32;
 
-/// The contents of a gzip file; other files as they are. The name does not matter, as downloads
+/// The first `most` bytes of what a gzip file holds; other files as they are. The name does not matter, as downloads
 /// often change it.
-fn unzip<'a>(path: &Path, raw: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+fn unzip<'a>(path: &Path, raw: &'a [u8], most: usize) -> Result<Cow<'a, [u8]>> {
     if !raw.starts_with(&[0x1f, 0x8b]) {
         return Ok(raw.into());
     }
     let mut decoder = GzDecoder::new(raw);
     let mut bytes = vec![];
-    if let Err(error) = decoder.by_ref().take(MOST + 1).read_to_end(&mut bytes) {
+    if let Err(error) = decoder.by_ref().take(most as u64).read_to_end(&mut bytes) {
         let place = format!("gzip stream, after {} unpacked bytes", bytes.len());
         return Err(malformed(path, place, "intact data", error));
     }
-    if bytes.len() as u64 > MOST {
-        let place = format!("gzip stream, after {MOST} unpacked bytes");
-        return Err(malformed(path, place, "at most 4 GiB", "more"));
+    if bytes.len() == most {
+        return Ok(bytes.into());
     }
     let rest = decoder.into_inner();
     if !rest.is_empty() {
@@ -254,6 +264,8 @@ pub(crate) mod tests {
             (images, files()[1].1.clone(), "magic number 0x00000803"),
             (images, idx(&[20, 0, 3], &[]), "size of dimension 1 (offset 8): expected at least 1"),
             (images, idx(&[u32::MAX; 3], &[]), "4294967295×4294967295×4294967295 bytes"),
+            (images, idx(&[70_000, 300, 300], &[]), "at most 4 GiB, found 70000×300×300 bytes"),
+            (images, gzip(&[bytes, &[0; 99][..]].concat()), "found at least 121"),
             (labels, idx(&[20], &[10; 20]), "label 0 (offset 8): expected less than 10, found 10"),
             (labels, idx(&[19], &[1; 19]), "holds 20 images but"),
             ("t10k-images-idx3-ubyte", idx(&[10, 3, 2], &[0; 60]), "expected 1×2×3 as in training"),
