@@ -302,7 +302,7 @@ fn a_damaged_last_line_is_cut_off_and_done_again() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"trial\"", "trial", 1)).unwrap();
     let message = error(gtn_in(folder.path()).args(args("search --resume --out found")), 1);
-    assert!(message.contains("trials.jsonl, line 1: damaged"), "{message}");
+    assert!(message.contains("trials.jsonl, line 1: expected the JSON of one trial"), "{message}");
 }
 
 #[test]

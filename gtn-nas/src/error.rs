@@ -24,10 +24,6 @@ pub enum Error {
     #[error("{0}")]
     Setting(String),
 
-    /// A candidate whose score is not a number.
-    #[error("{0}")]
-    Diverged(String),
-
     /// A journal of trials that is damaged, or of another search.
     #[error("{path}, line {line}: {message}")]
     Journal {
@@ -49,7 +45,9 @@ pub enum Error {
     },
 
     /// A file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error(
+        "cannot read or write {path}: {source}; check that the path is right and that the disk has room"
+    )]
     Io {
         /// The file.
         path: PathBuf,

@@ -136,6 +136,10 @@ impl<T: Entry> Found<T> {
         for (index, line) in lines.iter().enumerate() {
             let number = index + 1;
             let damaged = |message| Error::Journal { path: path.to_owned(), line: number, message };
+            if line.trim_ascii().is_empty() {
+                sound += line.len();
+                continue;
+            }
             match serde_json::from_slice::<T>(line) {
                 Ok(entry) => {
                     let key = entry.key();
@@ -148,14 +152,20 @@ impl<T: Entry> Found<T> {
                     entries.insert(key, (number, entry));
                     sound += line.len();
                 }
-                Err(_) if number == lines.len() => {
+                // What was torn is no JSON any more: anything else was written on purpose.
+                Err(error) if number == lines.len() && !error.is_data() => {
                     mended = Some(format!(
                         "{}, line {number}: cut off, since it is damaged or was torn by a sudden end; its {} is done again",
                         path.display(),
                         T::WHAT
                     ));
                 }
-                Err(error) => return Err(damaged(format!("damaged: {error}"))),
+                Err(error) => {
+                    return Err(damaged(format!(
+                        "expected the JSON of one {}, but {error}; mend or remove the line, or choose another folder",
+                        T::WHAT
+                    )));
+                }
             }
         }
         Ok(Self { entries, text, sound, mended })
@@ -203,6 +213,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trials.jsonl");
         let whole = written(&path, 2);
+        fs::write(&path, [&whole, b"\n".as_slice()].concat()).unwrap();
+        let (journal, mended) = Journal::<Trial<String>>::open(&path).unwrap();
+        assert_eq!((journal.entries().count(), mended), (2, None), "an empty line is no harm");
         fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         let (journal, mended) = Journal::<Trial<String>>::open(&path).unwrap();
         assert_eq!((journal.entries().count(), mended), (2, None));
@@ -215,7 +228,11 @@ mod tests {
         let path = folder.path().join("trials.jsonl");
         let whole = written(&path, 2);
         for (text, why) in [
-            ([b"nonsense\n", whole.as_slice()].concat(), "line 1: damaged"),
+            ([b"nonsense\n", whole.as_slice()].concat(), "line 1: expected the JSON of one trial"),
+            (
+                [whole.as_slice(), b"{\"trial\": 2}\n"].concat(),
+                "line 3: expected the JSON of one trial",
+            ),
             ([whole.as_slice(), &whole].concat(), "line 3: trial 0 is there a second time"),
         ] {
             fs::write(&path, &text).unwrap();

@@ -28,7 +28,8 @@ impl<A> Proposal<A> {
 /// What an evaluator found, and what that took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Training steps taken; 0 by evaluators that don't train.
+    /// Training steps after which it was to be judged, also where it diverged before; 0 by evaluators that don't
+    /// train and count none.
     pub steps: usize,
     /// The score, or why there is none.
     #[serde(flatten)]
@@ -60,13 +61,15 @@ impl Outcome {
 }
 
 impl Measurement {
-    /// The same, as a failure if its score is no number.
+    /// The same, as a failure if its score is no number. Seconds that are no number are none: a line of JSON has no
+    /// word for them.
     pub(crate) fn checked(self) -> Self {
         let outcome = match self.outcome {
             Outcome::Score(score) => Outcome::of(score),
             failed => failed,
         };
-        Self { outcome, ..self }
+        let seconds = if self.seconds.is_finite() { self.seconds } else { 0.0 };
+        Self { outcome, seconds, ..self }
     }
 
     /// The score, if there is one.

@@ -61,6 +61,15 @@ where
         Ok(())
     }
 
+    /// The jobs that nobody has begun, which then nobody will.
+    pub(crate) fn take_back(&mut self) -> Vec<J> {
+        // Who holds this waits for a job: there is none then.
+        let Ok(waiting) = self.waiting.try_lock() else { return Vec::new() };
+        let jobs: Vec<J> = waiting.try_iter().collect();
+        self.under_way -= jobs.len();
+        jobs
+    }
+
     /// Waits for the next job that is done, of those under way. A panic in it goes on here.
     pub(crate) fn receive(&mut self) -> (J, R) {
         let (job, result) = self.results.recv().expect("workers hand back every job");

@@ -11,6 +11,7 @@ use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::TeachingStep;
 use std::f64::consts::PI;
+use std::time::Instant;
 
 /// Judges a network by its accuracy at the end of a long training: what others try to foretell.
 ///
@@ -52,6 +53,7 @@ impl Evaluator<Network> for Full<'_> {
                 &[steps],
                 seed,
                 self.exam,
+                Instant::now(),
             )?);
         }
         Ok(found)

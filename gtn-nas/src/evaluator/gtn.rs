@@ -11,6 +11,7 @@ use gtn_core::seed::Seed;
 use gtn_core::teacher::{Curriculum, TeacherSpec};
 use gtn_core::trainer::{TeachingSet, Trainer};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 /// Judges a network by its accuracy after the first steps of a trained teacher's curriculum (Such et al., arXiv
 /// 1912.07768), with the learning rates that the teacher learned.
@@ -36,7 +37,8 @@ impl<'a, L: LearnerFamily> Gtn<'a, L> {
         }
     }
 
-    fn set(&self, seed: Seed) -> Result<TeachingSet> {
+    /// What a learner of this seed is taught with.
+    pub(super) fn set(&self, seed: Seed) -> Result<TeachingSet> {
         if let Some(set) = self.fixed.get() {
             return Ok(set.clone());
         }
@@ -54,11 +56,12 @@ impl<L: LearnerFamily> Evaluator<Network> for Gtn<'_, L> {
         let most = Evaluator::<Network>::steps(self);
         if let Some(beyond) = steps.iter().find(|&&steps| steps > most) {
             return Err(Error::Setting(format!(
-                "the teacher's curriculum has {most} steps, not {beyond}"
+                "the teacher's curriculum has {most} steps, so that nobody can be judged after {beyond}; ask for fewer"
             )));
         }
+        let start = Instant::now();
         let set = self.set(seed)?;
         let lessons = set.steps.into_iter().map(Ok);
-        teach_and_judge(network, set.optimizer, lessons, steps, seed, self.exam)
+        teach_and_judge(network, set.optimizer, lessons, steps, seed, self.exam, start)
     }
 }

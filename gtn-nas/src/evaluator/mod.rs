@@ -37,7 +37,8 @@ pub trait Evaluator<T: ?Sized>: Sync {
         0
     }
 
-    /// Judges a candidate after each of these numbers of training steps, which rise. An
+    /// Judges a candidate after each of these numbers of training steps, which rise from 1 or more (or are
+    /// [`Evaluator::steps`], 0 included, where it does not train). An
     /// evaluator that trains does so once, and judges on the way. The
     /// same candidate and seed always get the same scores.
     ///

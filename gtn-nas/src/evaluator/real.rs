@@ -10,6 +10,7 @@ use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::TeachingStep;
 use rand::RngExt;
+use std::time::Instant;
 
 /// Judges a network by its accuracy after some steps on real data with fixed learning rate and momentum.
 pub struct Real<'a> {
@@ -35,7 +36,7 @@ impl Evaluator<Network> for Real<'_> {
     fn evaluate(&self, network: &Network, steps: &[usize], seed: Seed) -> Result<Vec<Measurement>> {
         let lessons = lessons(self.batches, self.batch, seed)
             .map(|batch| Ok(TeachingStep { batch: batch?, rates: self.rates }));
-        teach_and_judge(network, self.optimizer, lessons, steps, seed, self.exam)
+        teach_and_judge(network, self.optimizer, lessons, steps, seed, self.exam, Instant::now())
     }
 }
 

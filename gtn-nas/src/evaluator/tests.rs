@@ -80,8 +80,22 @@ fn who_diverges_fails_from_there_on() {
     let network = network("8k3-max2,flat");
     let found = wild.evaluate(&network, &[1, 3, 5], Seed(3)).unwrap();
     assert_eq!(found.len(), 3);
-    let Outcome::Failed(reason) = &found[2].outcome else { panic!("{found:?}") };
-    assert!(reason.contains("diverged") && reason.contains("not finite"), "{reason}");
+    for (measured, steps) in found.iter().zip([1, 3, 5]) {
+        let Outcome::Failed(reason) = &measured.outcome else { panic!("{found:?}") };
+        assert!(reason.contains("diverged") && reason.contains("not finite"), "{reason}");
+        assert_eq!(measured.steps, steps);
+    }
+    assert!(found.is_sorted_by(|a, b| a.seconds <= b.seconds), "{found:?}");
+}
+
+#[test]
+fn steps_rise_from_one() {
+    let exam = exam();
+    let network = network("8k3-max2-norm,gap");
+    for steps in [&[0, 4][..], &[8, 4]] {
+        let message = real(&exam, 0.1).evaluate(&network, steps, Seed(3)).unwrap_err().to_string();
+        assert!(message.contains("that rise from 1 or more"), "{message}");
+    }
 }
 
 #[test]
@@ -111,8 +125,40 @@ fn a_teacher_judges_in_its_own_few_steps() {
     assert_eq!(outcomes(&found), outcomes(&lowered.evaluate(&arch, &[2, 4], Seed(1)).unwrap()));
     assert!(found[1].score().unwrap() > 0.7, "{found:?}");
     let message = lowered.evaluate(&arch, &[5], Seed(1)).unwrap_err().to_string();
-    assert!(message.contains("has 4 steps, not 5"), "{message}");
+    assert!(message.contains("has 4 steps, so that nobody can be judged after 5"), "{message}");
     assert_eq!(Evaluator::<<MacroSpace as Space>::Arch>::steps(&lowered), 4);
+}
+
+#[test]
+fn what_a_teacher_shows_is_made_once_where_it_is_the_same_for_everyone() {
+    use gtn_core::teacher::Curriculum;
+    let exam = exam();
+    let shown = |curriculum| {
+        let recipe: Recipe = Recipe {
+            learner: "conv2_fc:4,4,8".parse().unwrap(),
+            teacher: TeacherSpec::Generator {
+                curriculum,
+                noise: 8,
+                widths: [16, 8, 4],
+                learned_labels: false,
+            },
+            inner: InnerSpec { steps: 2, batch: 4, ..InnerSpec::default() },
+            ..Recipe::default()
+        };
+        let trainer = Trainer::new(&recipe, IMAGE, 2, &Device::Cpu).unwrap();
+        let gtn = Gtn::new(&trainer, &DarkOrBright, &exam);
+        [1, 2].map(|seed| {
+            let set = gtn.set(Seed(seed)).unwrap();
+            let images = &set.steps[0].batch.images;
+            images.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        })
+    };
+    let [first, second] = shown(Curriculum::Full);
+    assert_eq!(first, second);
+    for curriculum in [Curriculum::BatchShuffled, Curriculum::AllShuffled, Curriculum::None] {
+        let [first, second] = shown(curriculum);
+        assert_ne!(first, second, "{curriculum:?}");
+    }
 }
 
 #[test]

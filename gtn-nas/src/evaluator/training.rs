@@ -34,8 +34,11 @@ impl Exam {
     }
 }
 
-/// Teaches a fresh learner with `lessons`, and judges it after each of `steps`, which rise. Seconds
-/// are those of the teaching until then, and of the judging there.
+/// Teaches a fresh learner with `lessons`, and judges it after each of `steps`. Seconds are those from `start`
+/// until then, without judging on the way, and of the judging there.
+///
+/// # Errors
+/// [`Error::Setting`] unless `steps` rise from 1 or more, [`Error::Core`] when a lesson does not fit the network.
 pub(super) fn teach_and_judge(
     network: &Network,
     optimizer: InnerOptimizer,
@@ -43,8 +46,13 @@ pub(super) fn teach_and_judge(
     steps: &[usize],
     seed: Seed,
     exam: &Exam,
+    start: Instant,
 ) -> Result<Vec<Measurement>> {
-    let start = Instant::now();
+    if steps.first() == Some(&0) || !steps.is_sorted() {
+        return Err(Error::Setting(format!(
+            "expected numbers of steps that rise from 1 or more, found {steps:?}"
+        )));
+    }
     let (mut judging, mut found) = (0.0, Vec::with_capacity(steps.len()));
     let last = steps.last().copied().unwrap_or(0);
     let ended = teach_by(network, optimizer, lessons.take(last), seed, &mut |step| {

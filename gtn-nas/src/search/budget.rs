@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-/// What a search may spend; whatever runs out first ends it.
+/// What a search may spend; whatever runs out first ends it. Without any limit a search ends only when its strategy
+/// has nothing left to try, and steps alone never end one whose evaluator takes none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -13,7 +14,7 @@ pub struct Budget {
     /// Training steps of all candidates together; the last may go beyond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
-    /// Seconds of the search; candidates then under way are still waited for.
+    /// Seconds of the search, 0 or more; candidates then under way are still waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
 }
@@ -53,6 +54,11 @@ impl Meter {
     pub(super) fn is_spent(&self) -> bool {
         self.budget.trials.is_some_and(|limit| self.trials >= limit)
             || self.budget.steps.is_some_and(|limit| self.steps >= limit)
-            || self.budget.seconds.is_some_and(|limit| self.elapsed() >= limit)
+            || self.is_late()
+    }
+
+    /// Whether the seconds are over.
+    pub(super) fn is_late(&self) -> bool {
+        self.budget.seconds.is_some_and(|limit| self.elapsed() >= limit)
     }
 }

@@ -12,7 +12,7 @@ pub use budget::Budget;
 use crate::evaluator::{Evaluator, judge};
 use crate::space::Space;
 use crate::strategy::Strategy;
-use crate::trial::{Proposal, Trial};
+use crate::trial::{Measurement, Proposal, Trial};
 use crate::workers::Workers;
 use crate::{Entry, Error, Journal, Result};
 use budget::Meter;
@@ -64,7 +64,7 @@ impl Search {
     }
 
     /// Searches as [`Search::run`], with a journal. `told` sees the trials so far after each; once it
-    /// breaks off, candidates under way are still waited for.
+    /// breaks off, no candidate is begun any more, and those under way are still waited for.
     ///
     /// The budget decides about new candidates; what is in the journal counts in any case.
     ///
@@ -104,19 +104,24 @@ impl Search {
                         break;
                     };
                     let steps = steps.or(self.steps).unwrap_or(evaluator.steps());
+                    let seed = self.seed.derive(&arch.to_string(), 0);
                     meter.asked(steps);
+                    let job = Job { trial: next, arch, steps, seed };
                     match known {
-                        Some(known) if known.arch == arch => {
+                        Some(known) if job.is_of(known) => {
                             ready.insert(next, known.clone());
                         }
-                        Some(known) => return Err(foreign(journal, known, &arch)),
-                        None => {
-                            let seed = self.seed.derive(&arch.to_string(), 0);
-                            workers.send(Job { trial: next, arch, steps, seed })?;
-                        }
+                        Some(known) => return Err(foreign(journal, known, &job)),
+                        None => workers.send(job)?,
                     }
                     pending.push_back(next);
                     next += 1;
+                }
+                if stopped || meter.is_late() {
+                    // What is not begun now is begun when the search goes on.
+                    for job in workers.take_back() {
+                        pending.retain(|&number| number != job.trial);
+                    }
                 }
                 let Some(oldest) = pending.pop_front() else { return Ok(()) };
                 let trial = loop {
@@ -150,17 +155,18 @@ impl<A: Clone + Serialize + DeserializeOwned> Entry for Trial<A> {
     }
 }
 
-/// A trial of another search: there is `known`, where this search asked for `arch`.
+/// A trial of another search: there is `known`, where this search asked for `job`.
 fn foreign<A: Clone + Serialize + DeserializeOwned + Display>(
     journal: &Journal<Trial<A>>,
     known: &Trial<A>,
-    arch: &A,
+    job: &Job<A>,
 ) -> Error {
+    let Measurement { steps, seed, .. } = known.measured;
     journal.wrong(
         known,
         format!(
-            "trial {} is of another search: it tried {}, this one asks for {arch}",
-            known.trial, known.arch
+            "trial {} is of another search: it tried {} after {steps} steps with seed {seed}, this one asks for {} after {} with {}; choose another folder",
+            known.trial, known.arch, job.arch, job.steps, job.seed.0
         ),
     )
 }
@@ -172,6 +178,14 @@ struct Job<A> {
     arch: A,
     steps: usize,
     seed: Seed,
+}
+
+impl<A: PartialEq> Job<A> {
+    /// Whether this is what a trial tried. Evaluators that do not train count no steps.
+    fn is_of(&self, trial: &Trial<A>) -> bool {
+        let Measurement { steps, seed, .. } = trial.measured;
+        trial.arch == self.arch && seed == self.seed.0 && (steps == self.steps || steps == 0)
+    }
 }
 
 #[cfg(test)]
@@ -305,14 +319,41 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trials.jsonl");
         let space = Nb201Space::default();
-        let run = |seed| {
+        let run = |seed, steps| {
             let (mut journal, _) = Journal::open(&path)?;
-            let search = Search { seed: Seed(seed), ..search(1) };
+            let search = Search { seed: Seed(seed), steps: Some(steps), ..search(1) };
             let go_on = |_: &[Trial<Nb201Arch>]| ControlFlow::Continue(());
             search.run_with(&space, &mut Random::default(), &uneven, &mut journal, go_on)
         };
-        run(1).unwrap();
-        let message = run(2).unwrap_err().to_string();
-        assert!(message.contains("line 1") && message.contains("of another search"), "{message}");
+        run(1, 8).unwrap();
+        run(1, 8).unwrap();
+        for (seed, steps) in [(2, 8), (1, 16)] {
+            let message = run(seed, steps).unwrap_err().to_string();
+            assert!(
+                message.contains("line 1") && message.contains("of another search"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_begun_after_the_end() {
+        let begun = AtomicUsize::new(0);
+        let slow = |_: &Nb201Arch| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            1.0
+        };
+        let space = Nb201Space::default();
+        let mut journal = Journal::in_memory();
+        let stop = |_: &[Trial<Nb201Arch>]| ControlFlow::Break(());
+        let stopped =
+            search(1).run_with(&space, &mut Random::default(), &slow, &mut journal, stop).unwrap();
+        let late =
+            Search { budget: Budget { seconds: Some(0.02), ..Budget::trials(40) }, ..search(1) };
+        let late = late.run(&space, &mut Random::default(), &slow).unwrap();
+        // The first, and what was begun while it was told; not the four that were asked for.
+        assert!(stopped.len() < 4 && late.len() < 4, "{} and {}", stopped.len(), late.len());
+        assert_eq!(begun.into_inner(), stopped.len() + late.len());
     }
 }

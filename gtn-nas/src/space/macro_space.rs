@@ -233,8 +233,9 @@ impl FromStr for MacroArch {
     }
 }
 
-fn one_of<T: Copy + PartialEq + FromStr>(options: &[T], text: &str) -> Option<T> {
-    text.parse().ok().filter(|value| options.contains(value))
+/// The option with exactly this text, so that no architecture has two.
+fn one_of<T: Copy + fmt::Display>(options: &[T], text: &str) -> Option<T> {
+    options.iter().copied().find(|option| option.to_string() == text)
 }
 
 fn parse_block(place: usize, text: &str) -> Option<Block> {
@@ -282,6 +283,8 @@ mod tests {
             ("16k3,gap", "that halves the image"),
             ("16k3-norm-max3,gap", "16k3-norm-max3"),
             ("17k3-max3,gap", "17k3"),
+            ("+16k3-max3,gap", "+16k3"),
+            ("016k3-max3,gap", "016k3"),
             ("16k3-max3,flat-0", "a head"),
             ("16k3-max3,16k3,16k3,16k3,16k3,gap", "found 5"),
         ] {

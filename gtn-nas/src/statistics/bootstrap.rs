@@ -15,7 +15,7 @@ pub struct Interval {
 
 /// Percentile interval of a statistic (Efron & Tibshirani 1993, chapter 13): the statistic is computed on
 /// `resamples` draws of `n` places with replacement, and the outermost `1 − confidence` of the results are
-/// left out. Draws on which it is not defined do not count; `None` if it is on none.
+/// left out, `confidence` being from 0 to 1. Draws on which it is not defined do not count; `None` if it is on none.
 ///
 /// ```
 /// use gtn_nas::statistics::bootstrap;
@@ -27,6 +27,9 @@ pub struct Interval {
 /// let interval = interval.unwrap();
 /// assert!(interval.low < 1.74 && 1.74 < interval.high);
 /// ```
+///
+/// # Panics
+/// When `confidence` is not from 0 to 1.
 pub fn bootstrap(
     n: usize,
     resamples: usize,
@@ -34,6 +37,7 @@ pub fn bootstrap(
     seed: Seed,
     statistic: impl Fn(&[usize]) -> Option<f64>,
 ) -> Option<Interval> {
+    assert!((0.0..=1.0).contains(&confidence), "a confidence from 0 to 1, found {confidence}");
     if n == 0 {
         return None;
     }
@@ -46,7 +50,7 @@ pub fn bootstrap(
         })
         .collect();
     found.sort_by(f64::total_cmp);
-    let outside = (1.0 - confidence.clamp(0.0, 1.0)) / 2.0;
+    let outside = (1.0 - confidence) / 2.0;
     let last = found.len().checked_sub(1)?;
     let high = (((1.0 - outside) * found.len() as f64).ceil() as usize - 1).min(last);
     let low = ((outside * found.len() as f64) as usize).min(high);

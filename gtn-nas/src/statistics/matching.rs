@@ -1,6 +1,6 @@
 //! How much of one thing is worth so much of another.
 
-/// The steps at which a curve of correlation by steps first reaches `target`: on the line between
+/// The steps at which a curve of correlation by steps (above 0, rising) first reaches `target`: on the line between
 /// two of its points, steps counted by their logarithm.
 ///
 /// The first point's steps where that reaches it already: at most so many are needed. Infinite where no point

@@ -1,6 +1,8 @@
 //! How far an estimate can be trusted: whether it ranks architectures as the truth does, and what
 //! choosing by it costs.
 //!
+//! Values are numbers, finite or not, but never NaN: what a NaN stands among has no order, and no function here says so.
+//!
 //! ```
 //! use gtn_nas::statistics::{bootstrap, pick, regret, spearman};
 //!

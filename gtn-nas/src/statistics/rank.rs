@@ -68,6 +68,9 @@ mod tests {
         let (a, b) = ([0.0, 1.0, 1.0, 2.0], [0.0, 1.0, 2.0, 3.0]);
         assert!((spearman(&a, &b).unwrap() - 4.5 / (4.5f64 * 5.0).sqrt()).abs() < 1e-12);
         assert!((kendall(&a, &b).unwrap() - 5.0 / 30f64.sqrt()).abs() < 1e-12);
+        // Of 6 pairs one is tied on the left and three others on the right: 2 concordant, 5 and 3 not tied.
+        let (a, b) = ([1.0, 1.0, 2.0, 3.0], [1.0, 2.0, 2.0, 2.0]);
+        assert!((kendall(&a, &b).unwrap() - 2.0 / 15f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]

@@ -64,3 +64,47 @@ impl<S: Space> Strategy<S> for Evolution<S::Arch> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::nb201::{Nb201Arch, Nb201Space};
+    use crate::trial::{Measurement, Outcome};
+    use gtn_core::seed::Seed;
+
+    fn told(evolution: &mut Evolution<Nb201Arch>, number: usize, score: f64) -> Nb201Arch {
+        let mut rng = Seed(number as u64).rng();
+        let arch = Nb201Space::default().sample(&mut rng);
+        let outcome = Outcome::of(score);
+        let measured = Measurement { steps: 1, outcome, seconds: 0.0, seed: 0 };
+        let trial = Trial { trial: number, arch, measured, elapsed: 0.0 };
+        Strategy::<Nb201Space>::tell(evolution, &trial);
+        arch
+    }
+
+    #[test]
+    fn the_oldest_dies_however_good_and_what_fails_never_lives() {
+        let mut evolution = Evolution { population: 3, ..Evolution::default() };
+        for (number, score) in [9.0, 2.0, 3.0, f64::NAN, 1.0].into_iter().enumerate() {
+            told(&mut evolution, number, score);
+        }
+        let scores: Vec<f64> = evolution.alive.iter().map(|(_, score)| *score).collect();
+        assert_eq!(scores, [2.0, 3.0, 1.0]);
+    }
+
+    #[test]
+    fn the_best_of_a_tournament_is_the_parent() {
+        let mut evolution = Evolution { population: 4, ..Evolution::default() };
+        let archs: Vec<Nb201Arch> = [1.0, 4.0, 3.0, 2.0]
+            .into_iter()
+            .enumerate()
+            .map(|(n, s)| told(&mut evolution, n, s))
+            .collect();
+        let mut rng = Seed(7).rng();
+        let mut chosen = |tournament| Evolution::parent(&evolution.alive, tournament, &mut rng);
+        // In so many draws each of four is there.
+        assert!((0..20).all(|_| chosen(100) == archs[1]));
+        let alone: Vec<Nb201Arch> = (0..100).map(|_| chosen(1)).collect();
+        assert!(archs.iter().all(|arch| alone.contains(arch)), "one alone is drawn evenly");
+    }
+}

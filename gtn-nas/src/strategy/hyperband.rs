@@ -36,7 +36,8 @@ impl<S: Space> Strategy<S> for Hyperband<S::Arch> {
             let first = begun % steps.len();
             // The paper's ⌈(s_max + 1) / (s + 1) · factor^s⌉, s being the rungs above the first.
             let above = steps.len() - first - 1;
-            let count = (steps.len() * factor.saturating_pow(above as u32)).div_ceil(above + 1);
+            let count =
+                steps.len().saturating_mul(factor.saturating_pow(above as u32)).div_ceil(above + 1);
             Bracket::draw(space, count, &steps[first..], factor, &mut self.seen, rng)
         })
     }

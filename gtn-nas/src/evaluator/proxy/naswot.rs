@@ -8,12 +8,24 @@ use gtn_core::data::Batch;
 use gtn_core::network::{Network, Params};
 
 /// `ln |K|`, where `K` counts for each pair of images the rectifiers that are in the same state for both.
-/// Not finite where two images look the same to all rectifiers.
+/// Not finite where two different images look the same to all rectifiers.
 pub(super) fn score(network: &Network, params: &Params, batch: &Batch) -> Result<f64> {
-    let codes = network.rectifier_codes(params, &batch.images)?;
+    let images = distinct(&batch.images).map_err(Error::from)?;
+    let codes = network.rectifier_codes(params, &images)?;
     let same = agreement(&codes).map_err(Error::from)?;
     let cholesky = Cholesky::of(same.len(), |i, j| f64::from(same[i][j]));
     Ok(cholesky.map_or(f64::NEG_INFINITY, |cholesky| cholesky.log_determinant()))
+}
+
+/// The images without those that are there before: they look the same to every network, which says nothing about one.
+fn distinct(images: &Tensor) -> candle_core::Result<Tensor> {
+    let rows: Vec<Vec<f32>> = images.flatten_from(1)?.to_dtype(DType::F32)?.to_vec2()?;
+    let first = |place: &usize| !rows[..*place].contains(&rows[*place]);
+    let places: Vec<u32> = (0..rows.len()).filter(first).map(|place| place as u32).collect();
+    if places.len() == rows.len() {
+        return Ok(images.clone());
+    }
+    images.index_select(&Tensor::new(places, images.device())?, 0)
 }
 
 fn agreement(codes: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
@@ -31,6 +43,18 @@ fn agreement(codes: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
 mod tests {
     use super::*;
     use candle_core::Device;
+
+    #[test]
+    fn equal_images_count_once() {
+        let of = |rows: &[[f32; 2]]| {
+            Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), &Device::Cpu).unwrap()
+        };
+        let rows = |images: &Tensor| distinct(images).unwrap().to_vec2::<f32>().unwrap();
+        let images = of(&[[1.0, 2.0], [0.0, 0.0], [1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]);
+        assert_eq!(rows(&images), [[1.0, 2.0], [0.0, 0.0], [2.0, 1.0]]);
+        let different = of(&[[1.0, 2.0], [2.0, 1.0]]);
+        assert_eq!(rows(&different), [[1.0, 2.0], [2.0, 1.0]]);
+    }
 
     #[test]
     fn agreement_counts_equal_states() {

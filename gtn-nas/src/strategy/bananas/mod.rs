@@ -20,6 +20,9 @@ const POOL: usize = 100;
 /// The model is a Gaussian process on [`Space::encode`]. Candidates are mutations of the incumbents, one step
 /// or two away, and their crossings; each gets a score drawn from what the model thinks of it (independent Thompson
 /// sampling, the paper's choice), and the highest is tried.
+///
+/// The model is fitted anew for each proposal, by twelve Cholesky factorizations of a matrix as wide as there are trials: meant
+/// for searches of hundreds of trials, not thousands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bananas<A> {
     /// Draws before there is a model, at least 2.
