@@ -18,7 +18,7 @@ fn compile_kernels() {
     println!("cargo::rerun-if-env-changed=NVCC");
     println!("cargo::rerun-if-env-changed=CUDA_HOME");
     // Their files lie beside the operations that they serve.
-    println!("cargo::rerun-if-changed=src");
+    sources(Path::new("src"));
     let ptx = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("kernels.ptx");
     let compiler = nvcc();
     let done = Command::new(&compiler)
@@ -33,6 +33,18 @@ fn compile_kernels() {
             "the feature `cuda` needs the CUDA toolkit's compiler: {} could not be started ({error}); set CUDA_HOME or NVCC",
             compiler.display()
         ),
+    }
+}
+
+/// Has cargo run this again once a file of kernels in this folder is changed.
+fn sources(folder: &Path) {
+    let entries = std::fs::read_dir(folder).expect("the folder of the sources can be read");
+    for path in entries.map(|entry| entry.expect("an entry of the sources' folder").path()) {
+        if path.is_dir() {
+            sources(&path);
+        } else if path.extension().is_some_and(|kind| kind == "cu" || kind == "cuh") {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
     }
 }
 

@@ -43,7 +43,8 @@ pub struct LessonAdjoint {
 
 /// The real data on which a learner is judged.
 pub trait Exam {
-    /// The batch on which the learner is judged after step `step` (from 0); `None` where it is not.
+    /// The batch on which the learner is judged after step `step` (from 0); `None` where it is not. Asked once for each
+    /// step, the last one first: judging goes with the way back.
     fn batch(&mut self, step: usize) -> Result<Option<Batch>>;
 }
 

@@ -125,8 +125,9 @@ impl<L> Recipe<L> {
         let decay = |b: f64| (0.0..1.0).contains(&b);
         check("outer.beta1", outer.beta1, "at least 0 and below 1", decay)?;
         check("outer.beta2", outer.beta2, "at least 0 and below 1", decay)?;
-        let single = |e: f64| e >= 1e-30 && e.is_finite();
-        check("outer.epsilon", outer.epsilon, "at least 1e-30", single)?;
+        // Squares below 1e-45 are none in single precision: a smaller one would make giant steps of what is left.
+        let single = |e: f64| e >= 1e-20 && e.is_finite();
+        check("outer.epsilon", outer.epsilon, "at least 1e-20", single)?;
         check("outer.final_lr", outer.final_lr, "between 0 and 1", |f| (0.0..=1.0).contains(&f))?;
         check("outer.clip", outer.clip, "0 (no limit) or above", |c| c >= 0.0 && c.is_finite())
     }

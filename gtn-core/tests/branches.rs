@@ -13,6 +13,8 @@ const IMAGE: ImageShape = ImageShape { channels: 2, height: 6, width: 5 };
 const CLASSES: usize = 3;
 const STEPS: usize = 3;
 const BATCH: usize = 4;
+const RULES: [InnerOptimizer; 3] =
+    [InnerOptimizer::Sgd, InnerOptimizer::RmsProp, InnerOptimizer::Adam];
 
 const LAYERS: &str = "layers = [
     { op = 'conv', name = 'stem', channels = 4, kernel = 3, padding = 1 },
@@ -162,17 +164,15 @@ impl Exam for Judging {
 }
 
 /// The meta-loss, its gradient by the first parameters, and by images, targets, rates.
-fn train(network: &Network, inputs: &Inputs, kept: Activations) -> (f64, Tensor, [Tensor; 4]) {
+fn train(
+    network: &Network,
+    rule: InnerOptimizer,
+    inputs: &Inputs,
+    kept: Activations,
+) -> (f64, Tensor, [Tensor; 4]) {
     let mut teaching = Teaching { inputs, adjoints: Default::default() };
-    let done = meta_gradient(
-        network,
-        InnerOptimizer::Sgd,
-        &inputs.params,
-        &mut teaching,
-        &mut Judging,
-        kept,
-    )
-    .unwrap();
+    let done =
+        meta_gradient(network, rule, &inputs.params, &mut teaching, &mut Judging, kept).unwrap();
     let [images, targets] = teaching.adjoints.map(|steps| Tensor::stack(&steps, 0).unwrap());
     let each = |of: fn(&Rates) -> f64| {
         Tensor::new(done.rates.iter().map(of).collect::<Vec<_>>(), &Device::Cpu).unwrap()
@@ -183,23 +183,28 @@ fn train(network: &Network, inputs: &Inputs, kept: Activations) -> (f64, Tensor,
 
 #[test]
 fn meta_gradient_through_branches_matches_central_differences() {
-    matches_central_differences(&network(true));
+    for rule in RULES {
+        matches_central_differences(&network(true), rule);
+    }
 }
 
 #[test]
 fn so_does_it_without_weight_norm() {
-    matches_central_differences(&network(false));
+    matches_central_differences(&network(false), InnerOptimizer::Sgd);
 }
 
-fn matches_central_differences(network: &Network) {
+fn matches_central_differences(network: &Network, rule: InnerOptimizer) {
     let inputs = Inputs::new(network);
-    let (_, params, adjoints) = train(network, &inputs, Activations::Recompute);
-    let loss = |inputs: &Inputs| train(network, inputs, Activations::Recompute).0;
+    let (_, params, adjoints) = train(network, rule, &inputs, Activations::Recompute);
+    let loss = |inputs: &Inputs| train(network, rule, inputs, Activations::Recompute).0;
     let h = 1e-6;
     let check = |what: &str, ours: f64, plus: &Inputs, minus: &Inputs| {
         let expected = (loss(plus) - loss(minus)) / (2.0 * h);
         let error = (ours - expected).abs();
-        assert!(error < 1e-7 * (1.0 + expected.abs()), "{what}: {ours}, expected {expected}");
+        assert!(
+            error < 1e-7 * (1.0 + expected.abs()),
+            "{rule:?}, {what}: {ours}, expected {expected}"
+        );
     };
 
     // Parameter by parameter, so that none hides behind the others.
@@ -238,7 +243,8 @@ fn neither_threads_nor_kept_activations_change_a_bit() {
     let inputs = Inputs::new(&network);
     let bits = |threads: usize, kept: Activations| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let (loss, params, adjoints) = pool.install(|| train(&network, &inputs, kept));
+        let (loss, params, adjoints) =
+            pool.install(|| train(&network, InnerOptimizer::Sgd, &inputs, kept));
         let mut all = vec![loss.to_bits()];
         for tensor in adjoints.iter().chain([&params]) {
             let values = tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();

@@ -257,8 +257,8 @@ pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// Runs `f` compiled for the widest vectors that this machine has. Nothing
-/// is contracted or reassociated, so the results do not depend on it.
+/// Runs `f` compiled for the vectors that [`dispatch`] chooses. Nothing
+/// is contracted or reassociated, so the results do not depend on them.
 #[inline(always)]
 pub(crate) fn vectorize<R>(f: impl FnOnce() -> R) -> R {
     struct Run<F>(F);
@@ -269,24 +269,7 @@ pub(crate) fn vectorize<R>(f: impl FnOnce() -> R) -> R {
             (self.0)()
         }
     }
-    pulp::Arch::new().dispatch(Run(f))
-}
-
-/// As [`dot`], with products and sums in f64: those of f32 neither overflow nor lose what is small.
-#[inline(always)]
-fn wide_dot<T: Float>(x: &[T], y: &[T]) -> f64 {
-    let (x_lanes, x_rest) = x.as_chunks::<LANES>();
-    let (y_lanes, y_rest) = y.as_chunks::<LANES>();
-    let mut partial = [0.0; LANES];
-    for (x, y) in x_lanes.iter().zip(y_lanes) {
-        for ((sum, &x), &y) in partial.iter_mut().zip(x).zip(y) {
-            *sum += WithDType::to_f64(x) * WithDType::to_f64(y);
-        }
-    }
-    for ((sum, &x), &y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
-        *sum += WithDType::to_f64(x) * WithDType::to_f64(y);
-    }
-    partial.into_iter().sum()
+    dispatch(Run(f))
 }
 
 /// Partial sums that [`dot`] keeps: wide enough for one vector of AVX-512,
@@ -296,16 +279,38 @@ const LANES: usize = 16;
 /// The inner product of two slices, in an order fixed by their length alone.
 #[inline(always)]
 pub(crate) fn dot<T: Float>(x: &[T], y: &[T]) -> T {
+    dot_of(
+        x,
+        y,
+        #[inline(always)]
+        |x| x,
+    )
+}
+
+/// As [`dot`], with products and sums in f64: those of f32 neither overflow nor lose what is small.
+#[inline(always)]
+fn wide_dot<T: Float>(x: &[T], y: &[T]) -> f64 {
+    dot_of(
+        x,
+        y,
+        #[inline(always)]
+        |x| WithDType::to_f64(x),
+    )
+}
+
+/// The inner product of `factor` of two slices.
+#[inline(always)]
+fn dot_of<T: Float, S: Float>(x: &[T], y: &[T], factor: impl Fn(T) -> S + Copy) -> S {
     let (x_lanes, x_rest) = x.as_chunks::<LANES>();
     let (y_lanes, y_rest) = y.as_chunks::<LANES>();
-    let mut partial = [T::zero(); LANES];
+    let mut partial = [S::zero(); LANES];
     for (x, y) in x_lanes.iter().zip(y_lanes) {
         for ((sum, &x), &y) in partial.iter_mut().zip(x).zip(y) {
-            *sum += x * y;
+            *sum += factor(x) * factor(y);
         }
     }
     for ((sum, &x), &y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
-        *sum += x * y;
+        *sum += factor(x) * factor(y);
     }
     partial.into_iter().sum()
 }

@@ -6,8 +6,8 @@ use crate::{Error, Result};
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaStream, DevicePtr, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg,
 };
-use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
-use candle_core::{DType, Storage, Tensor, WithDType, cuda_backend::CudaDType};
+use candle_core::cuda_backend::{CudaDType, CudaDevice, CudaStorage, DeviceId, WrapErr};
+use candle_core::{DType, Storage, Tensor};
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -129,20 +129,21 @@ impl Launch {
 
     /// A tensor of an element type of its own.
     pub(crate) fn tensor(self, tensor: &Tensor, dtype: DType) -> Result<Self> {
-        let pointer = pointer(&self.device.cuda_stream(), tensor, dtype)?;
-        Ok(self.with(Arg::Pointer(pointer)))
+        // Kernels find their way through it with ints.
+        int(tensor.elem_count())?;
+        let address = address(&self.device, tensor, dtype)?;
+        Ok(self.with(Arg::Pointer(address)))
     }
 
     /// Vectors end to end: at most [`SEGMENTS`], `None` for zeros, each with its length.
     pub(crate) fn segments(self, vectors: &[(Option<Tensor>, usize)]) -> Result<Self> {
         let mut all = Segments { from: [0; SEGMENTS], ends: [i32::MAX; SEGMENTS] };
-        let stream = self.device.cuda_stream();
         let mut end = 0;
         for (i, (vector, len)) in vectors.iter().enumerate() {
             end += len;
             all.ends[i] = int(end)?;
             if let Some(vector) = vector {
-                all.from[i] = pointer(&stream, vector, self.dtype)?;
+                all.from[i] = address(&self.device, vector, self.dtype)?;
             }
         }
         Ok(self.structure(all))
@@ -246,24 +247,31 @@ pub(crate) fn int(value: usize) -> Result<i32> {
     })
 }
 
-/// The address of a contiguous tensor's first element.
-fn pointer(stream: &Arc<CudaStream>, tensor: &Tensor, dtype: DType) -> Result<u64> {
-    fn base<T: CudaDType + WithDType>(stream: &Arc<CudaStream>, storage: &Storage) -> Result<u64> {
-        let Storage::Cuda(cuda) = storage else {
-            return Err(Error::spec(
-                "tensors on a CPU and on a CUDA device met; move them to one device",
-            ));
-        };
+/// The address of a contiguous tensor's first element, for work on `device`.
+pub(super) fn address(device: &CudaDevice, tensor: &Tensor, dtype: DType) -> Result<u64> {
+    fn base<T: CudaDType>(stream: &CudaStream, cuda: &CudaStorage) -> Result<u64> {
         Ok(cuda.as_cuda_slice::<T>()?.device_ptr(stream).0)
     }
     let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cuda(cuda) = &*storage else {
+        return Err(Error::spec(
+            "tensors on a CPU and on a CUDA device met; move them to one device",
+        ));
+    };
+    // Two streams, too, of one GPU: nothing makes one wait for the other.
+    if cuda.device.id() != device.id() {
+        return Err(Error::spec(
+            "tensors of two CUDA devices met, or of one that was opened twice; open it once, and move them to it",
+        ));
+    }
     let Some((start, _)) = layout.contiguous_offsets() else {
         return Err(Error::spec("this operation needs contiguous tensors"));
     };
+    let stream = &device.cuda_stream();
     let base = match dtype {
-        DType::F32 => base::<f32>(stream, &storage),
-        DType::F64 => base::<f64>(stream, &storage),
-        DType::U8 => base::<u8>(stream, &storage),
+        DType::F32 => base::<f32>(stream, cuda),
+        DType::F64 => base::<f64>(stream, cuda),
+        DType::U8 => base::<u8>(stream, cuda),
         other => Err(crate::cpu::unsupported(other)),
     }?;
     Ok(base + (start * dtype.size_in_bytes()) as u64)
@@ -272,11 +280,6 @@ fn pointer(stream: &Arc<CudaStream>, tensor: &Tensor, dtype: DType) -> Result<u6
 /// The address of a contiguous tensor's first element, for a struct of a kernel's file.
 pub(crate) fn address_of(tensor: &Tensor) -> Result<u64> {
     address(super::device_of(tensor)?, tensor, tensor.dtype())
-}
-
-/// As [`pointer`], for a product's operand.
-pub(super) fn address(device: &CudaDevice, tensor: &Tensor, dtype: DType) -> Result<u64> {
-    pointer(&device.cuda_stream(), tensor, dtype)
 }
 
 /// A kernel, loaded once for each device.

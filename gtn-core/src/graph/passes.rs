@@ -1,15 +1,17 @@
 //! The passes: each walks the nodes once, forward or backward.
 
 use super::{Graph, Value};
-use crate::Result;
 use crate::ops::{Forward, Kept, Op};
 use crate::tensors::add;
+use crate::{Error, Result};
 use candle_core::Tensor;
 
 /// What a forward pass leaves for the passes after it.
 #[derive(Debug)]
 pub struct Trace {
     output: Tensor,
+    /// The shape of every value.
+    dims: Vec<Vec<usize>>,
     kept: Vec<Kept>,
     observed: Vec<Tensor>,
     /// The adjoint of each node's output, where its operation asked for it:
@@ -28,6 +30,18 @@ impl Trace {
     /// The observed values, in the order in which they were asked for.
     pub fn observed(&self) -> &[Tensor] {
         &self.observed
+    }
+
+    /// Fails unless what stands for a value, by its number, has its shape: kernels trust it.
+    fn check(&self, what: &'static str, value: usize, tensor: &Tensor) -> Result<()> {
+        let (expected, found) = (&self.dims[value], tensor.dims());
+        if expected == found {
+            return Ok(());
+        }
+        Err(Error::shape(
+            what,
+            format!("expected the shape {expected:?} of its value, found {found:?}"),
+        ))
     }
 
     /// Bytes of the tensors held, not counting those that `others` hold, and none twice.
@@ -81,13 +95,17 @@ impl Graph {
     /// When `leaves` are not as many as the graph's.
     pub fn forward(&self, leaves: &[Tensor], observe: &[Value]) -> Result<Trace> {
         let mut kept = Vec::with_capacity(self.nodes.len());
+        let mut dims: Vec<_> = leaves.iter().map(|leaf| leaf.dims().to_vec()).collect();
         let values = [&[self.output], observe].concat();
-        let mut values =
-            self.run(leaves, &values, |op, args, forward| kept.push(Kept::new(op, args, forward)))?;
+        let mut values = self.run(leaves, &values, |op, args, forward| {
+            dims.push(forward.y.dims().to_vec());
+            kept.push(Kept::new(op, args, forward));
+        })?;
         let observed = values.split_off(1);
         let output = values.remove(0);
         Ok(Trace {
             output,
+            dims,
             observed,
             adjoints: vec![None; kept.len()],
             restoring: vec![false; kept.len()],
@@ -161,6 +179,9 @@ impl Graph {
 
     /// Adjoints of the wanted leaves, from adjoints `seeds` of any values.
     ///
+    /// # Errors
+    /// [`crate::Error::Shape`] when a seed has not the shape of its value.
+    ///
     /// # Panics
     /// When `wants` are not as many as the graph's leaves.
     pub fn backward(
@@ -174,6 +195,9 @@ impl Graph {
 
     /// As [`Graph::backward`], and the trace keeps what
     /// [`Graph::backward_tangent`] will need to find the leaves `later`.
+    ///
+    /// # Errors
+    /// As [`Graph::backward`].
     ///
     /// # Panics
     /// When `wants` or `later` are not as many as the graph's leaves.
@@ -241,7 +265,7 @@ impl Graph {
         needed: &[bool],
         mut done: impl FnMut(usize, Tensor),
     ) -> Result<Vec<Option<Tensor>>> {
-        let mut adjoints = self.seeded(seeds)?;
+        let mut adjoints = self.seeded(trace, seeds)?;
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let Some(gy) = adjoints[self.leaves + i].take() else { continue };
             let wanted: Vec<bool> = node
@@ -268,10 +292,16 @@ impl Graph {
 
     /// Tangents of all values that others depend on, from tangents of the leaves (`None`: zero).
     ///
+    /// # Errors
+    /// [`crate::Error::Shape`] when a tangent has not the shape of its leaf.
+    ///
     /// # Panics
     /// When `leaves` are not as many as the graph's.
     pub fn tangent(&self, trace: &Trace, leaves: &[Option<Tensor>]) -> Result<Tangents> {
         assert_eq!(leaves.len(), self.leaves, "one tangent for each leaf");
+        for (leaf, tangent) in leaves.iter().enumerate() {
+            tangent.iter().try_for_each(|tangent| trace.check("a tangent", leaf, tangent))?;
+        }
         let mut tangents = leaves.to_vec();
         let used = self.used();
         for (i, node) in self.nodes.iter().enumerate() {
@@ -295,6 +325,9 @@ impl Graph {
     /// For the output's adjoint held fixed, this is the adjoint of the
     /// output's tangent: the gradient of the derivative along a direction.
     ///
+    /// # Errors
+    /// As [`Graph::backward`].
+    ///
     /// # Panics
     /// When `wants` are not as many as the graph's leaves.
     pub fn backward_tangent(
@@ -305,7 +338,7 @@ impl Graph {
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
         let reach = self.reach(wants);
-        let mut adjoints = self.seeded(seeds)?;
+        let mut adjoints = self.seeded(trace, seeds)?;
         let mut restored = vec![None; self.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let wanted: Vec<bool> = node.args.iter().map(|a| reach[self.index(*a)]).collect();
@@ -348,9 +381,10 @@ impl Graph {
         Ok(adjoints)
     }
 
-    fn seeded(&self, seeds: &[(Value, Tensor)]) -> Result<Vec<Option<Tensor>>> {
+    fn seeded(&self, trace: &Trace, seeds: &[(Value, Tensor)]) -> Result<Vec<Option<Tensor>>> {
         let mut adjoints = vec![None; self.len()];
         for (value, seed) in seeds {
+            trace.check("an adjoint", self.index(*value), seed)?;
             self.accumulate(&mut adjoints, &[*value], vec![Some(seed.clone())])?;
         }
         Ok(adjoints)

@@ -31,7 +31,8 @@ impl InnerOptimizer {
             Self::Adam => {
                 let size = lr * correction(momentum, step).0;
                 let inputs = [params, &slots[0], &slots[1], gradient];
-                let [params, mean, squares] = elementwise("adam_step", inputs, &adaptive(size))?;
+                let [params, mean, squares] =
+                    elementwise("adam_step", inputs, &adam(size, momentum))?;
                 (params, State(vec![mean, squares]))
             }
         })
@@ -75,7 +76,7 @@ impl InnerOptimizer {
                 let inputs =
                     [params, &bar[0], &bar[1], at.gradient(), &before[0], &after[0], &after[1]];
                 let ([gradient, mean, squares], sums) =
-                    with_sums("adam_adjoint", inputs, &adaptive(lr * factor))?;
+                    with_sums("adam_adjoint", inputs, &adam(lr * factor, momentum))?;
                 let by_size = sums.get(0)?;
                 Ok(StepAdjoint {
                     gradient,
@@ -86,6 +87,11 @@ impl InnerOptimizer {
             }
         }
     }
+}
+
+/// The numbers of Adam's kernels. What is left of 1 beside a momentum near it would be lost in single precision.
+fn adam(size: f64, momentum: f64) -> [f64; 6] {
+    [size, momentum, 1.0 - momentum, DECAY, 1.0 - DECAY, EPSILON]
 }
 
 /// What the kernel `name` makes of vectors of one size, and two sums over all elements.

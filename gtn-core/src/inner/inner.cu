@@ -68,10 +68,11 @@ KERNEL(rmsprop_adjoint)(int n, const Real *p_bar, const Real *s_bar, const Real 
 }
 
 KERNEL(adam_step)(int n, const Real *p, const Real *means, const Real *squares, const Real *g, Real *p_out,
-                  Real *means_out, Real *squares_out, Real size, Real m, Real decay, Real fresh, Real epsilon) {
+                  Real *means_out, Real *squares_out, Real size, Real m, Real one_less_m, Real decay, Real fresh,
+                  Real epsilon) {
     const int i = thread();
     if (i >= n) return;
-    const Real mean = m * means[i] + (Real(1) - m) * g[i];
+    const Real mean = m * means[i] + one_less_m * g[i];
     const Real s = decay * squares[i] + fresh * g[i] * g[i];
     means_out[i] = mean;
     squares_out[i] = s;
@@ -81,15 +82,15 @@ KERNEL(adam_step)(int n, const Real *p, const Real *means, const Real *squares, 
 // The first sum is what the step's factor is multiplied with, the second the momentum, apart from that.
 KERNEL(adam_adjoint)(int n, const Real *p_bar, const Real *m_bar, const Real *s_bar, const Real *g,
                      const Real *old_means, const Real *means, const Real *squares, Real *gradient, Real *m_out,
-                     Real *s_out, double *partial, int blocks, Real size, Real m, Real decay, Real fresh,
-                     Real epsilon) {
+                     Real *s_out, double *partial, int blocks, Real size, Real m, Real one_less_m,
+                     Real decay, Real fresh, Real epsilon) {
     double by_size = 0, by_momentum = 0;
     for (int i = thread(); i < n; i += blocks * BLOCK) {
         const Real root = sqrt(squares[i] + epsilon), inverse = Real(1) / (root + epsilon);
         const Real by = -p_bar[i] * means[i] * inverse;
         const Real mean = m_bar[i] - size * p_bar[i] * inverse;
         const Real s = s_bar[i] - size * by * inverse / (Real(2) * root);
-        gradient[i] = (Real(1) - m) * mean + Real(2) * fresh * s * g[i];
+        gradient[i] = one_less_m * mean + Real(2) * fresh * s * g[i];
         m_out[i] = m * mean;
         s_out[i] = decay * s;
         by_size += double(by);

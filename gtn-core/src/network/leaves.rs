@@ -10,7 +10,7 @@ use crate::graph::span;
 #[cfg(feature = "cuda")]
 use crate::ops::weight_norm::cuda::{self, Parameter};
 use crate::ops::{Kept, Op, WeightNorm};
-use crate::tensors::{add, zeros_like};
+use crate::tensors::zeros_like;
 use crate::{Error, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -291,10 +291,9 @@ impl Leaves {
             }
         }
         let flat = like.flat();
-        let gradient = Params::gather(&self.params, &parts, flat.dtype(), flat.device())?;
         match onto {
-            Some(onto) => Ok(onto.with_flat(add(onto.flat(), gradient.flat())?)),
-            None => Ok(gradient),
+            Some(onto) => onto.combined_with(1.0, 1.0, &parts),
+            None => Params::gather(&self.params, &parts, flat.dtype(), flat.device()),
         }
     }
 

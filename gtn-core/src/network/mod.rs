@@ -201,10 +201,13 @@ impl Network {
         for (adjoint, needed) in adjoints.iter_mut().zip(self.learn_leaves.mask(needed)) {
             adjoint.take_if(|_| !needed);
         }
-        LessonTrace { params: params.clone(), graph, adjoints }
+        LessonTrace { params: params.clone(), graph, adjoints, second_order }
     }
 
     /// The running means after a step whose batch had these means, in the order of [`Network::running`].
+    ///
+    /// # Panics
+    /// When there are fewer means than the network has norms, or of other sizes.
     pub fn update_running(&self, running: &Params, means: &[Tensor]) -> Result<Params> {
         let m = self.norm_momentum;
         let means: Vec<_> = means.iter().cloned().map(Some).collect();
@@ -220,6 +223,9 @@ impl Network {
 
     /// Gradients of `⟨∇L, direction⟩ + ⟨batch means, means⟩`, where `L` is the loss of the learning step that
     /// `trace` is of and `∇` is by the parameters; that by the parameters is added to `onto`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for the trace of a lesson without `second_order`, or of another network.
     pub fn curvature(
         &self,
         trace: &LessonTrace,
@@ -228,7 +234,12 @@ impl Network {
         soft_labels: bool,
         onto: Option<&Params>,
     ) -> Result<Curvature> {
-        let LessonTrace { params, graph, adjoints } = trace;
+        let LessonTrace { params, graph, adjoints, second_order } = trace;
+        if !second_order {
+            return Err(Error::spec(
+                "this lesson was taught without what its curvature needs; teach it with second_order",
+            ));
+        }
         let leaves = self.learn_leaves.tangents(params, direction)?;
         let tangents = self.learn.tangent(graph, &leaves)?;
         self.learn_leaves.own_running(means)?;
@@ -267,6 +278,8 @@ pub struct LessonTrace {
     graph: Trace,
     /// Of the leaves: those of normalized weights.
     adjoints: Vec<Option<Tensor>>,
+    /// Whether all of this is enough for [`Network::curvature`].
+    second_order: bool,
 }
 
 impl LessonTrace {

@@ -5,6 +5,7 @@
 
 use super::{Leaf, Network, Params};
 use crate::Result;
+use crate::tensors::zeros;
 use candle_core::{DType, Tensor};
 
 impl Network {
@@ -25,7 +26,7 @@ impl Network {
     pub fn rectifier_codes(&self, params: &Params, images: &Tensor) -> Result<Tensor> {
         let leaves = self.learn_leaves.values(&[images], params, None)?;
         let Some(&last) = self.rectified.last() else {
-            return Ok(Tensor::zeros((images.dim(0)?, 0), DType::U8, images.device())?);
+            return zeros(&[images.dim(0)?, 0], DType::U8, images.device());
         };
         let rectified = self.learn.with_output(last).values(&leaves, &self.rectified)?;
         let codes = rectified.iter().map(|value| Ok(value.flatten_from(1)?.gt(0.0)?));
@@ -41,7 +42,7 @@ impl Network {
     /// nothing, so build the network without.
     ///
     /// # Errors
-    /// When the device fails.
+    /// [`crate::Error::Shape`] when `adjoint` is not of the logits' shape.
     pub fn output_gradient(
         &self,
         params: &Params,
@@ -156,6 +157,17 @@ mod tests {
         let expected = (value(1e-6) - value(-1e-6)) / 2e-6;
         let ours = sum(&(gradient.flat() * &direction).unwrap());
         assert!((ours - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{ours} {expected}");
+    }
+
+    #[test]
+    fn an_adjoint_of_another_shape_is_refused() {
+        let network = network("preset = 'conv2_fc'\nwidths = [4, 5, 7]");
+        let (images, params) = (uniform(&[5, 2, 8, 6], 3), params(&network));
+        let running = network.fresh_running(DType::F64, &Device::Cpu).unwrap();
+        let adjoint = uniform(&[1, 3], 4);
+        let refused = network.output_gradient(&params, &running, &images, &adjoint);
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("expected the shape [5, 3]"), "{message}");
     }
 
     #[test]

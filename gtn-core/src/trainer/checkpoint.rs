@@ -6,7 +6,7 @@ use crate::learner::LearnerFamily;
 use crate::network::Params;
 use crate::recipe::Recipe;
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,12 @@ struct Header<L> {
     recipe: Recipe<L>,
 }
 
+/// What a [`Header`] of any format begins with.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 impl<L: LearnerFamily> Trainer<L> {
     /// Writes a checkpoint, beside its place and then renamed: at any moment
     /// there is a whole one, the old or the new.
@@ -45,7 +51,9 @@ impl<L: LearnerFamily> Trainer<L> {
             .map_err(|e| damaged(path, format!("cannot write the recipe: {e}")))?;
         let mut tensors = Vec::new();
         for (prefix, flat) in self.parts() {
-            for (name, tensor) in self.learned.with_flat(flat.clone()).named()? {
+            // At once: of a part of a device's tensor, candle brings the whole to the host.
+            let flat = flat.to_device(&Device::Cpu)?;
+            for (name, tensor) in self.learned.with_flat(flat).named()? {
                 tensors.push((format!("{prefix}{name}"), tensor));
             }
         }
@@ -115,15 +123,13 @@ fn read_header<L: LearnerFamily>(path: &Path, bytes: &[u8]) -> Result<Header<L>>
         .map_err(|e| damaged(path, format!("not a whole safetensors file ({e})")))?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let header = header.ok_or_else(|| damaged(path, "not a checkpoint of gtn".into()))?;
-    let header: Header<L> = serde_json::from_str(header)
-        .map_err(|e| damaged(path, format!("unreadable header ({e})")))?;
-    if header.format != FORMAT {
-        return Err(damaged(
-            path,
-            format!("format {} where this version reads {FORMAT}", header.format),
-        ));
+    let unreadable = |e| damaged(path, format!("unreadable header ({e})"));
+    // First: of another format nothing else can be read.
+    let Format { format } = serde_json::from_str(header).map_err(unreadable)?;
+    if format != FORMAT {
+        return Err(damaged(path, format!("format {format} where this version reads {FORMAT}")));
     }
-    Ok(header)
+    serde_json::from_str(header).map_err(unreadable)
 }
 
 fn damaged(path: &Path, message: String) -> Error {

@@ -14,7 +14,7 @@ use crate::network::{Init, Layout, Network, Params};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 use crate::teacher::{Course, Teacher};
-use crate::tensors::{inner_product, read};
+use crate::tensors::{inner_product, joined, read};
 use crate::{Error, Result};
 use adam::Adam;
 use candle_core::{DType, Device, Tensor};
@@ -264,13 +264,17 @@ impl<L: LearnerFamily> Trainer<L> {
 
     /// The learned learning rate and momentum of each step; momenta between 3·10⁻⁷ and 1 − 3·10⁻⁷.
     pub fn rates(&self) -> Result<Vec<Rates>> {
-        let lrs = self.learned.get(LOG_LR)?.to_vec1::<f32>()?;
-        let momenta = self.learned.get(LOGIT_MOMENTUM)?.to_vec1::<f32>()?;
-        let rate = |(lr, logit): (f32, f32)| Rates {
+        let steps = self.recipe.inner.steps;
+        let both = [LOG_LR, LOGIT_MOMENTUM].map(|name| Ok((Some(self.learned.get(name)?), steps)));
+        let both = both.into_iter().collect::<Result<Vec<_>>>()?;
+        // By themselves: of a part of a device's tensor, candle brings the whole to the host.
+        let both = joined(&both, DType::F32, &self.device)?.to_vec1::<f32>()?;
+        let (lrs, momenta) = both.split_at(steps);
+        let rate = |(&lr, &logit): (&f32, &f32)| Rates {
             lr: f64::from(lr).exp(),
             momentum: 1.0 / (1.0 + (-f64::from(logit.clamp(-STEEP, STEEP))).exp()),
         };
-        Ok(lrs.into_iter().zip(momenta).map(rate).collect())
+        Ok(lrs.iter().zip(momenta).map(rate).collect())
     }
 
     fn gradient(&self, named: HashMap<String, Tensor>) -> Result<Tensor> {

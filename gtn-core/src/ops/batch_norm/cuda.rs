@@ -6,7 +6,7 @@ use crate::layout::{channels_first, channels_last};
 use crate::ops::{Forward, Kept};
 use candle_core::Tensor;
 
-/// Output, and the normalized input (channels last) and standard deviation that all else is made of.
+/// Output, and the normalized input (channels last), standard deviation and scale that all else is made of.
 pub(super) fn forward(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
     let (x, scale, shift) = (channels_last(args[0])?, args[1], args[2]);
     let [rows, channels] = size(&x);
@@ -21,7 +21,7 @@ pub(super) fn forward(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
         .tensors([&x, &mean, &sigma, scale, shift, &hat, &y])?
         .int(channels)?
         .run()?;
-    Ok(Forward { y: channels_first(y)?, aux: vec![hat, sigma] })
+    Ok(Forward { y: channels_first(y)?, aux: vec![hat, sigma, scale.clone()] })
 }
 
 /// Rows and channels of a feature map whose channels come last.
@@ -41,7 +41,7 @@ fn moments(v: &Tensor, hat: &Tensor) -> Result<Tensor> {
 }
 
 pub(super) fn adjoint(kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-    let (hat, sigma, scale) = (&kept.aux()[0], &kept.aux()[1], kept.arg(1));
+    let [hat, sigma, scale] = kept.aux() else { unreachable!("forward left three") };
     let [rows, channels] = size(hat);
     let gy = channels_last(gy)?;
     let moments = moments(&gy, hat)?;
@@ -55,7 +55,7 @@ pub(super) fn adjoint(kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Op
 }
 
 pub(super) fn tangent(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Tensor> {
-    let (hat, sigma, scale) = (&kept.aux()[0], &kept.aux()[1], kept.arg(1));
+    let [hat, sigma, scale] = kept.aux() else { unreachable!("forward left three") };
     let dx = dargs[0].map(channels_last).transpose()?;
     let means = dx.as_ref().map(|dx| moments(dx, hat)).transpose()?;
     let dy = empty(hat, hat.dims())?;
@@ -75,7 +75,7 @@ pub(super) fn adjoint_tangent(
     (gy, dgy): (&Tensor, Option<&Tensor>),
     wants: &[bool],
 ) -> Result<Vec<Option<Tensor>>> {
-    let (hat, sigma, scale) = (&kept.aux()[0], &kept.aux()[1], kept.arg(1));
+    let [hat, sigma, scale] = kept.aux() else { unreachable!("forward left three") };
     let [rows, channels] = size(hat);
     let dx = dargs[0].map(channels_last).transpose()?;
     let means = dx.as_ref().map(|dx| moments(dx, hat)).transpose()?;

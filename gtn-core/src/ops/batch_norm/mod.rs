@@ -37,7 +37,8 @@ impl Op for BatchNorm {
     }
 
     fn keep(&self) -> Keep {
-        Keep::ARGS
+        // What is made of the arguments is enough: see [`forward`].
+        Keep { args: false, output: false, adjoint: true }
     }
 
     fn forward(&self, args: &[&Tensor]) -> Result<Forward> {
@@ -55,7 +56,7 @@ impl Op for BatchNorm {
             let gy = view::<T>(&gy)?;
             let gy = &*gy;
             let [m1, m2] = n.moments(gy);
-            let scale = view::<T>(kept.arg(1))?;
+            let scale = view::<T>(&kept.aux()[2])?;
             let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
             let x = wants[0].then(|| channelwise::<T, 2, 3>(
                 kept.dims(0),
@@ -73,15 +74,15 @@ impl Op for BatchNorm {
         if dargs.iter().all(Option::is_none) {
             return Ok(None);
         }
-        on_cuda!(kept.arg(0) => cuda::tangent(kept, dargs).map(Some));
-        by_dtype!(kept.arg(0), T => {
+        on_cuda!(&kept.aux()[0] => cuda::tangent(kept, dargs).map(Some));
+        by_dtype!(kept.aux()[0], T => {
             let views = normalized::<T>(kept)?;
             let n = Normalized::new(&views);
             let [dx, dscale, dshift] = tangents(kept, dargs)?;
             let (dx, dscale, dshift) = (view::<T>(&dx)?, view::<T>(&dscale)?, view::<T>(&dshift)?);
             let (dx, dscale, dshift) = (&*dx, &*dscale, &*dshift);
             let [dmean, dsigma] = n.moments(dx);
-            let scale = view::<T>(kept.arg(1))?;
+            let scale = view::<T>(&kept.aux()[2])?;
             let scale = &*scale;
             channelwise::<T, 2, 6>(
                 kept.dims(0),
@@ -130,7 +131,7 @@ impl Op for BatchNorm {
             for (dm2, cross) in dm2.iter_mut().zip(cross) {
                 *dm2 += cross / n.count();
             }
-            let scale = view::<T>(kept.arg(1))?;
+            let scale = view::<T>(&kept.aux()[2])?;
             let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
             let da: Vec<T> = (0..n.channels)
                 .map(|c| (dscale[c] - a[c] * dsigma[c]) / n.sigma[c])
@@ -152,8 +153,7 @@ impl Op for BatchNorm {
     }
 }
 
-/// Output, and the normalized input (channels last) and standard deviation
-/// that all else is made of.
+/// Output, and the normalized input (channels last), standard deviation and scale that all else is made of.
 fn forward<T: Float>(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
     let [batch, c, area] = channels("batch_norm", args[0].dims())?;
     let x = channels_last(args[0])?;
@@ -185,7 +185,8 @@ fn forward<T: Float>(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
         #[inline(always)]
         |[hat], [scale, shift]| hat * scale + shift,
     )?;
-    Ok(Forward { y, aux: vec![hat_last.clone(), cpu::tensor::<T>(sigma, &[c])?] })
+    let sigma = cpu::tensor::<T>(sigma, &[c])?;
+    Ok(Forward { y, aux: vec![hat_last.clone(), sigma, args[1].clone()] })
 }
 
 /// What [`forward`] left, a row for each pixel.
@@ -253,7 +254,7 @@ fn hat_tangent<T: Float>(dx: T, dmean: T, hat: T, dsigma: T, sigma: T) -> T {
 }
 
 fn tangents(kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<[Tensor; 3]> {
-    let one = |i: usize| channels_last(&or_zero(dargs[i], kept.arg(i), kept.dims(i))?);
+    let one = |i: usize| channels_last(&or_zero(dargs[i], &kept.aux()[0], kept.dims(i))?);
     Ok([one(0)?, one(1)?, one(2)?])
 }
 
