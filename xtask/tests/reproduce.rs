@@ -181,6 +181,15 @@ fn a_part_is_measured_anew_where_only_results_were_kept() {
     // As in a clone, from which someone removes one part.
     fs::remove_dir_all(smoke.join("runs")).unwrap();
     fs::remove_file(smoke.join("parts/evolution-gtn.json")).unwrap();
+    // What was found has gone into other parts, which are measured anew with it.
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.args(["reproduce", "nas-search", "--out"]).arg(folder.path());
+    let output = command.assert().code(1).get_output().clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("has gone into what was measured after it"), "{message}");
+    let winners = smoke.join("parts/winners.json");
+    assert!(message.contains(&format!("remove {} to measure", winners.display())), "{message}");
+    fs::remove_file(winners).unwrap();
     reproduce("nas-search", folder.path());
     assert_eq!(results(&smoke), before);
 }

@@ -36,7 +36,7 @@ pub(super) struct Args {
     place: Place,
 
     /// Compare elsewhere: write a folder that does it on a GPU machine without cargo and network
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["cases", "rounds", "tf32"])]
     pack: Option<PathBuf>,
 
     /// This program lies in such a folder
@@ -105,7 +105,8 @@ fn again_with_cuda() -> Result<()> {
         .with_context(|| format!("{} could not be started", program.display()))?;
     ensure!(
         status.success(),
-        "the build with the feature `cuda` failed ({status}); its message is above"
+        "{}, this program with the feature `cuda`, failed ({status}); its message is above",
+        program.display()
     );
     Ok(())
 }

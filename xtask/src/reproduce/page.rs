@@ -49,7 +49,7 @@ fn page(study: &Study, found: &Findings, by_hand: Option<&str>) -> Result<String
         let _ = writeln!(text, "\n{}", by_hand.trim_end());
     }
     if !report.sheets.is_empty() {
-        text += "\n## Synthetic images\n\nA row is a step, a column a sample, sorted by class.\n";
+        text += "\n## Synthetic images\n\nA row is a step, a column a sample, sorted by class: at most 8 steps and 10 samples, evenly spaced.\n";
     }
     for (part, label) in &report.sheets {
         let _ = writeln!(text, "\n{label}:\n\n![{label}](sheets/{part}.png)");
@@ -113,7 +113,7 @@ pub(super) fn origin(found: &Findings) -> String {
 pub(super) fn command(study: &Study) -> String {
     let data = if study.profile == Profile::Smoke { "" } else { " --data DIR" };
     format!(
-        "cargo xtask reproduce {} --profile {}{data}",
+        "cargo xtask reproduce {} --profile {}{data} --out OUT",
         study.target.name(),
         study.profile.name()
     )

@@ -12,13 +12,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// One training with its evaluation, or one evaluation. It may take up what the parts before it found.
+/// One training with its evaluation, or one evaluation. It may take up what parts before it found.
 pub(crate) trait Part {
     /// Names its files; no other part of the target has it.
     fn id(&self) -> &str;
 
     /// All that its result depends on, as TOML.
     fn config(&self) -> Result<String>;
+
+    /// The parts before it whose results its own is made from.
+    fn takes_up(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// How long it takes, in units that all parts of the target share.
     fn work(&self) -> f64;

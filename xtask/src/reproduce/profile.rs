@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(crate) enum Profile {
     /// Seconds a target: that everything works, with figures that say nothing else
     Smoke,
-    /// About two hours a target on two cores, or what --list says
+    /// An hour to several a target on two cores: --list says how many
     Cpu,
     /// The published sizes, on a GPU
     Cuda,

@@ -101,6 +101,9 @@ impl Study {
             self.check(part.as_ref())?;
         }
         let mut records = self.records()?;
+        for (part, _) in self.parts.iter().zip(&records).filter(|(_, record)| record.is_none()) {
+            self.check_those_after(part.as_ref())?;
+        }
         for (index, part) in self.parts.iter().enumerate() {
             if records[index].is_some() {
                 continue;
@@ -157,20 +160,34 @@ impl Study {
     /// Fails where a part was begun with other settings, and something came of it that would be lost.
     fn check(&self, part: &dyn Part) -> Result<()> {
         let Some((there, here)) = self.difference(part)? else { return Ok(()) };
-        let (config, id) = (self.folder.config(part.id()), part.id());
-        let made = [self.folder.result(id), self.folder.run(id), self.folder.worklog(id)];
-        let made: Vec<String> = made
-            .iter()
-            .filter(|path| path.exists())
-            .map(|path| path.display().to_string())
-            .collect();
+        let made = self.made_by(part.id());
         ensure!(
             made.is_empty(),
             "{} was begun with other settings (`{there}`, now `{here}`); remove {} to measure it anew, or choose another folder with --out",
-            config.display(),
+            self.folder.config(part.id()).display(),
             made.join(" and ")
         );
         Ok(())
+    }
+
+    /// Fails where something came already of parts that take up what this one, which is not done, will find.
+    fn check_those_after(&self, part: &dyn Part) -> Result<()> {
+        let after = self.parts.iter().filter(|other| other.takes_up().contains(&part.id().into()));
+        let made: Vec<String> = after.flat_map(|other| self.made_by(other.id())).collect();
+        ensure!(
+            made.is_empty(),
+            "{} is not there, but has gone into what was measured after it; put it back, or remove {} to measure that anew, too",
+            self.folder.result(part.id()).display(),
+            made.join(" and ")
+        );
+        Ok(())
+    }
+
+    /// The files and folders that measuring a part has left.
+    fn made_by(&self, part: &str) -> Vec<String> {
+        let made = [self.folder.result(part), self.folder.run(part), self.folder.worklog(part)];
+        let there = made.iter().filter(|path| path.exists());
+        there.map(|path| path.display().to_string()).collect()
     }
 
     /// Where the settings with which a part was begun differ from the present ones, if they do: there and here.
@@ -239,6 +256,10 @@ mod tests {
             Ok(format!("name = '{}'\n", self.0))
         }
 
+        fn takes_up(&self) -> Vec<String> {
+            if self.0 == "c" { vec!["b".into()] } else { Vec::new() }
+        }
+
         fn work(&self) -> f64 {
             1.0
         }
@@ -304,6 +325,14 @@ mod tests {
         let Findings { report, records, missing } = study().findings().unwrap().unwrap();
         assert_eq!(report.remarks, [r#"{"before":3}"#]);
         assert_eq!((records.len(), missing), (3, vec![]));
+
+        let (result, kept) = (study().folder.result("b"), out.path().join("b.json"));
+        std::fs::rename(&result, &kept).unwrap();
+        let message = study().measure(&lab).unwrap_err().to_string();
+        let after = study().folder.result("c").display().to_string();
+        assert!(message.contains("b.json is not there, but has gone into"), "{message}");
+        assert!(message.contains(&format!("remove {after} and ")), "{message}");
+        std::fs::rename(&kept, &result).unwrap();
 
         std::fs::write(study().folder.config("b"), "name = 'other'\n").unwrap();
         let message = study().measure(&lab).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! A sample of architectures, judged by all evaluators: the part.
 
-use super::{SAMPLE, begun, judged, materials, steps, workers};
+use super::{SAMPLE, TEACHER, begun, judged, materials, steps, workers};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
@@ -33,6 +33,10 @@ impl Part for Correlated {
     fn config(&self) -> Result<String> {
         let what = "What is left out here is tuned on the validation split, and told in the result";
         Ok(format!("# {what}.\n{}", self.config.to_toml()?))
+    }
+
+    fn takes_up(&self) -> Vec<String> {
+        vec![TEACHER.into()]
     }
 
     fn work(&self) -> f64 {

@@ -1,6 +1,6 @@
 //! One search for each of several seeds: the part.
 
-use super::{Correlation, SAMPLE, begun, materials, workers};
+use super::{Correlation, SAMPLE, TEACHER, begun, materials, workers};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::{Context, Result};
 use gtn_cli::config::{Config, Layer};
@@ -70,6 +70,10 @@ impl Part for Searches {
             "# One search for each of the seeds {seeds}. Learning rate and momentum for real data are those of the part {SAMPLE}.\n{}",
             self.config.to_toml()?
         ))
+    }
+
+    fn takes_up(&self) -> Vec<String> {
+        vec![TEACHER.into(), SAMPLE.into()]
     }
 
     fn work(&self) -> f64 {

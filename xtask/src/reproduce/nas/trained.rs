@@ -47,6 +47,10 @@ impl Part for Trainings {
         ))
     }
 
+    fn takes_up(&self) -> Vec<String> {
+        [vec![SAMPLE.into()], self.of.clone()].concat()
+    }
+
     fn work(&self) -> f64 {
         PLAIN_STEP * self.searches as f64 * steps(&self.config)
     }

@@ -45,7 +45,7 @@ impl Found {
 }
 
 /// How a part can be measured without this program.
-pub(crate) const AGAIN: &str = "A single training again: `gtn train --config configs/PART.toml --data DATA --out RUN`, then `gtn eval RUN --learners N`, which also tunes and judges real data; on the way to the last step it judges by 2,000 images only.";
+pub(crate) const AGAIN: &str = "A single training again: `gtn train --config PART.toml --data DATA --out RUN` with a part's file in `configs/`, then `gtn eval RUN --learners N`, which also tunes and judges real data; on the way to the last step it judges by 2,000 images only.";
 
 /// Tables, plot and CSV of these rows, as far as they are done; `title` stands above the plot.
 ///

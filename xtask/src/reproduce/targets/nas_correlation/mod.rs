@@ -87,7 +87,7 @@ fn remarks(settings: &Settings, found: &Correlation, teacher: &Learned) -> Vec<S
         ));
     }
     remarks.push(
-        "Again: `gtn train --config configs/teacher.toml --data DATA --out RUN`, then `gtn correlate --config configs/sample.toml --run RUN --data DATA`."
+        "Again, by the files in `configs/`: `gtn train --config teacher.toml --data DATA --out RUN`, then `gtn correlate --config sample.toml --run RUN --data DATA`."
             .into(),
     );
     remarks

@@ -98,7 +98,7 @@ pub(super) fn remarks(settings: &Settings, outcomes: &Outcomes) -> Vec<String> {
             rates.lr, rates.momentum, rates.lr, rates.momentum
         ));
     }
-    remarks.push("A search again: `gtn train --config configs/teacher.toml --data DATA --out RUN`, then `gtn search --config configs/PART.toml --run RUN --data DATA --seed SEED`.".into());
+    remarks.push("A search again, by the files in `configs/`: `gtn train --config teacher.toml --data DATA --out RUN`, then `gtn search --config PART.toml --run RUN --data DATA --seed SEED`.".into());
     remarks
 }
 
