@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What candidates are judged with. Keys left out are settled before the first candidate, and written down.
+/// What candidates are judged with. Data, and batch and rates of real data, are settled before the first candidate and written
+/// down where they are left out; what is left out of a long training follows from these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Judging {

@@ -52,7 +52,7 @@ pub struct ReportData {
 /// });
 /// assert!(page.starts_with("<!DOCTYPE html>"));
 /// assert!(page.contains("digits &amp; letters"));
-/// assert!(page.contains("gtn eval &#39;runs/digits &amp; letters&#39;"));
+/// assert!(page.contains("gtn eval 'runs/digits &amp; letters'"));
 /// ```
 pub fn render(data: &ReportData) -> String {
     page::page(data).into_string()
