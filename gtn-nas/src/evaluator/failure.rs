@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// Judges a candidate. Whatever goes wrong with it, a panic included, is its own failure and no other's: it is
-/// measured as failed. Returns one measurement for each of `steps`.
+/// measured as failed. Returns one measurement for each of `steps`, by which a search knows it again: of these steps, or
+/// of 0 where the evaluator counts none, and of this seed.
 ///
 /// ```
 /// use gtn_core::seed::Seed;
@@ -29,7 +30,11 @@ pub fn judge<T: ?Sized>(
     let found = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(candidate, steps, seed)));
     let reason = match found {
         Ok(Ok(measured)) if measured.len() == steps.len() => {
-            return measured.into_iter().map(Measurement::checked).collect();
+            let asked = |(one, &steps): (Measurement, &usize)| {
+                let steps = if one.steps == 0 { 0 } else { steps };
+                Measurement { steps, seed: seed.0, ..one.checked() }
+            };
+            return measured.into_iter().zip(steps).map(asked).collect();
         }
         Ok(Ok(measured)) => {
             format!("the evaluator measured {} times, not {}", measured.len(), steps.len())
