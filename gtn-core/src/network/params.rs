@@ -35,6 +35,21 @@ pub enum Init {
     EvenLabels,
 }
 
+impl Init {
+    /// What keeps a parameter of this shape from starting so, if something does.
+    fn misfit(self, shape: &[usize]) -> Option<&'static str> {
+        let fits = |fits: bool, otherwise| (!fits).then_some(otherwise);
+        match self {
+            Self::Constant(_) => None,
+            Self::Uniform { bound: size } | Self::Normal { std: size } => {
+                fits(size >= 0.0 && size.is_finite(), "0 or more and finite")
+            }
+            Self::Rows { .. } => fits(!shape.is_empty(), "of a shape with rows"),
+            Self::EvenLabels => fits(shape.len() > 1, "of a shape with rows and columns"),
+        }
+    }
+}
+
 /// One parameter's place in a [`Layout`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slot {
@@ -76,12 +91,18 @@ impl Layout {
     /// Adds a parameter at the end and returns its number.
     ///
     /// # Errors
-    /// [`Error::Spec`] when the name is taken, or when there would be more than 2³⁰ elements.
+    /// [`Error::Spec`] when the name is taken, when there would be more than 2³⁰ elements, or when no parameter of this
+    /// shape can start so.
     pub fn push(&mut self, name: impl Into<String>, shape: &[usize], init: Init) -> Result<usize> {
         let name = name.into();
         if self.slots.iter().any(|s| s.name == name) {
             return Err(Error::spec(format!(
                 "two layers share the parameter name `{name}`; give each layer a name of its own"
+            )));
+        }
+        if let Some(expected) = init.misfit(shape) {
+            return Err(Error::spec(format!(
+                "the parameter `{name}` of shape {shape:?} cannot start as {init:?}, which must be {expected}"
             )));
         }
         let len = shape.iter().try_fold(1usize, |all, &side| all.checked_mul(side));
@@ -263,5 +284,30 @@ impl Params {
 
     fn view(&self, slot: &Slot) -> Result<Tensor> {
         Ok(self.flat.narrow(0, slot.offset, slot.len())?.reshape(slot.shape.as_slice())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_start_so_is_refused() {
+        let mut layout = Layout::default();
+        for (shape, init, expected) in [
+            (&[3][..], Init::Uniform { bound: -1.0 }, "0 or more"),
+            (&[3], Init::Normal { std: f64::NAN }, "0 or more"),
+            (&[], Init::Rows { length: 1.0 }, "with rows"),
+            (&[3], Init::EvenLabels, "rows and columns"),
+        ] {
+            let message = layout.push("w", shape, init).unwrap_err().to_string();
+            assert!(message.contains(&format!("`w` of shape {shape:?}")), "{message}");
+            assert!(message.contains(expected), "{message}");
+        }
+        layout.push("labels", &[4, 3], Init::EvenLabels).unwrap();
+        let rng = &mut crate::seed::Seed(1).rng();
+        let labels = Params::init(&Arc::new(layout), DType::F64, &Device::Cpu, rng).unwrap();
+        let rows = labels.get("labels").unwrap().to_vec2::<f64>().unwrap();
+        assert_eq!(rows, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
     }
 }

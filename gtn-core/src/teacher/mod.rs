@@ -10,13 +10,13 @@ mod real;
 
 pub use curriculum::Curriculum;
 
-use crate::Result;
 use crate::activations::Room;
 use crate::data::{Batch, Batches, ImageShape};
 use crate::generator::Generator;
 use crate::network::{Layout, Params};
 use crate::recipe::InnerSpec;
 use crate::seed::Seed;
+use crate::{Error, Result};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -74,13 +74,16 @@ impl TeacherSpec {
     /// The teacher for this image shape and number of classes.
     ///
     /// # Errors
-    /// [`crate::Error::Spec`] when the generator cannot make such images.
+    /// [`crate::Error::Spec`] when the generator cannot make such images, or there are no classes.
     pub fn build(
         &self,
         inner: &InnerSpec,
         image: ImageShape,
         classes: usize,
     ) -> Result<Box<dyn Teacher>> {
+        if classes == 0 {
+            return Err(Error::spec("a teacher needs at least one class, found 0"));
+        }
         let pool = Pool { steps: inner.steps, batch: inner.batch, classes };
         Ok(match *self {
             Self::Generator { curriculum, noise, widths, learned_labels } => {
