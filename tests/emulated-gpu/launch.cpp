@@ -150,12 +150,12 @@ void run_kernel(const KernelModule &module, const Kernel &k, Dim3 grid, Dim3 blo
     threads = block.x * block.y * block.z;
     memset(slots, 0, sizeof slots);
     std::vector<double> dynamic_shared(shared / sizeof(double) + 1);
-    memset(dynamic_shared.data(), 0xff, dynamic_shared.size() * sizeof(double));
     module.begin_launch(grid, block, dynamic_shared.data());
     const size_t blocks = size_t(grid.x) * grid.y * grid.z;
     for (size_t i = 0; i < blocks; i++) {
         size_t at = REVERSE ? blocks - 1 - i : i;
         block_index = {unsigned(at % grid.x), unsigned(at / grid.x % grid.y), unsigned(at / grid.x / grid.y)};
+        memset(dynamic_shared.data(), 0xff, dynamic_shared.size() * sizeof(double));
         module.begin_block(block_index);
         run_block();
     }

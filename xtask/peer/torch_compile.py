@@ -25,11 +25,13 @@ def step(learner, params, velocity, images, labels, lr, momentum):
 
 def compiled(learner, mode):
     compile = functools.partial(torch.compile, mode=mode, fullgraph=True, dynamic=False)
-    return compile(functools.partial(step, learner)), compile(functools.partial(loss_of, learner))
+    functions = functools.partial(step, learner), functools.partial(loss_of, learner)
+    # CUDA graphs keep results where the next step's go.
+    return *map(compile, functions), mode == "reduce-overhead"
 
 
 def meta(functions, case, steps, every=False):
-    step, judge = functions
+    step, judge, _ = functions
     # All require gradients, so that the first step is the same graph as the others.
     params = {name: p.detach().requires_grad_() for name, p in case["learner"].items()}
     velocity = {name: torch.zeros_like(p).requires_grad_() for name, p in params.items()}
@@ -56,15 +58,15 @@ def meta(functions, case, steps, every=False):
 
 @torch.no_grad()
 def plain(functions, case, steps):
-    step, _ = functions
+    step, _, graphs = functions
     first = params = case["learner"]
     velocity = {name: torch.zeros_like(p) for name, p in params.items()}
     for t in range(steps):
         torch.compiler.cudagraph_mark_step_begin()
         params, velocity, *_ = step(params, velocity, case["images"][t], case["labels"][t], case["lr"][t], case["momentum"][t])
-        # Where the mode is CUDA graphs, the next step's results go to the same memory.
-        params = {name: p.clone() for name, p in params.items()}
-        velocity = {name: v.clone() for name, v in velocity.items()}
+        if graphs:
+            params = {name: p.clone() for name, p in params.items()}
+            velocity = {name: v.clone() for name, v in velocity.items()}
     change = [(params[name] - first[name]).flatten() for name in sorted(params)]
     return {"change": torch.cat(change)}
 

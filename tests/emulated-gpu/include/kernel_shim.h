@@ -34,7 +34,7 @@ struct uint3 {
     unsigned x, y, z;
 };
 
-// Initialised, so that they lie outside of the zero-initialised section, which begin_launch() overwrites.
+// Initialised, so that they lie outside of the zero-initialised section, which begin_block() overwrites.
 static uint3 threadIdx{1, 1, 1}, blockIdx{1, 1, 1};
 static dim3 blockDim, gridDim;
 static void *emulated_dynamic_shared = (void *)1;
@@ -48,12 +48,14 @@ inline void begin_launch(Dim3 grid, Dim3 block, void *dynamic_shared) {
     gridDim = {grid.x, grid.y, grid.z};
     blockDim = {block.x, block.y, block.z};
     emulated_dynamic_shared = dynamic_shared;
-    // The zero-initialised section holds nothing but `__shared__` variables: to a kernel they are
+}
+
+inline void begin_block(Dim3 block) {
+    blockIdx = {block.x, block.y, block.z};
+    // The zero-initialised section holds nothing but `__shared__` variables: to a block they are
     // uninitialised, so they are made NaN.
     memset(&__bss_start, 0xff, &_end - &__bss_start);
 }
-
-inline void begin_block(Dim3 block) { blockIdx = {block.x, block.y, block.z}; }
 
 inline void place(unsigned thread) {
     unsigned row = thread / blockDim.x;
