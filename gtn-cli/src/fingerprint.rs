@@ -1,6 +1,9 @@
 //! Digests by which data and teachers are known again, wherever they lie.
 
+use crate::run_dir::RunDir;
+use anyhow::{Context, Result};
 use gtn_data::Dataset;
+use std::fs;
 
 /// The digest of all images and labels of a data set, and of how they are split.
 #[must_use]
@@ -13,6 +16,16 @@ pub fn of_dataset(dataset: &Dataset) -> String {
     let pixels = splits.map(|split| split.pixels());
     let parts = pixels.into_iter().chain(labels.iter().map(Vec::as_slice));
     of_parts(parts.chain([shape.as_bytes()]))
+}
+
+/// The digest of a run's checkpoint.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn of_teacher(run: &RunDir) -> Result<String> {
+    let path = run.checkpoint();
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(of_parts([bytes.as_slice()]))
 }
 
 /// FNV-1a of these bytes and of how they are parted. It tells mistakes, not malice.

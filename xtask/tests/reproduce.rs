@@ -88,7 +88,10 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     // Killed in the first part; and in the second, between two checkpoints.
     kill_at("cifar-128", &killed, &[&begun, &|| lines(&metrics) > 15]);
     // Ctrl-C says that it is not done.
-    let mut stopped = start_until("cifar-128", &killed, &|| lines(&metrics) > 20);
+    let log = smoke.join("runs/gtn-full-seed1.work.json");
+    let before = fs::read(&log).unwrap();
+    let at_work = || fs::read(&log).unwrap() != before && lines(&metrics) > 20;
+    let mut stopped = start_until("cifar-128", &killed, &at_work);
     let interrupt = ["-INT", &stopped.id().to_string()];
     assert!(process::Command::new("kill").args(interrupt).status().unwrap().success());
     assert_eq!(stopped.wait().unwrap().code(), Some(130));

@@ -7,9 +7,8 @@ use crate::config::Config;
 use crate::error::Usage;
 use crate::fingerprint;
 use crate::run_dir::write_whole;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::fs;
 
 /// The file in the folder.
 pub const MATERIALS: &str = "materials.json";
@@ -71,12 +70,8 @@ pub fn keep(folder: &Folder, materials: &Materials) -> Result<()> {
 
 impl Identity {
     fn of(materials: &Materials) -> Result<Self> {
-        let teacher = materials.trained.as_ref().map(|trained| -> Result<String> {
-            let path = trained.run.checkpoint();
-            let bytes =
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            Ok(fingerprint::of_parts([bytes.as_slice()]))
-        });
+        let trained = materials.trained.as_ref();
+        let teacher = trained.map(|trained| fingerprint::of_teacher(&trained.run));
         let data = fingerprint::of_dataset(&materials.dataset);
         Ok(Self { teacher: teacher.transpose()?, data })
     }
@@ -87,6 +82,7 @@ mod tests {
     use super::*;
     use crate::nas::judging::Judging;
     use candle_core::Device;
+    use std::fs;
 
     #[test]
     fn other_images_are_refused() {

@@ -19,6 +19,7 @@ use candle_core::Device;
 use gtn_cli::args::Verbosity;
 use gtn_cli::commands::train::Ended;
 use gtn_cli::error::Stopped;
+use gtn_cli::folder_lock::FolderLock;
 use gtn_cli::interrupt::Interrupt;
 use origin::Origin;
 use profile::Profile;
@@ -37,7 +38,8 @@ Examples:
                                               goes on with all that was begun
 
 What was measured before is not measured again, and what was stopped or killed goes on from its last
-checkpoint, or the last architecture that it judged: the same command again is all it takes.";
+checkpoint, or the last architecture that it judged (learners are judged again): the same command again
+is all it takes.";
 
 /// Measure published results again and set them beside ours.
 #[derive(clap::Args)]
@@ -48,7 +50,7 @@ pub(crate) struct Args {
     targets: Vec<&'static dyn Target>,
 
     /// Say what each target measures, what was published, and what it costs
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["targets", "profile", "data", "out", "resume"])]
     list: bool,
 
     /// How large everything is
@@ -100,24 +102,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let origin = Origin::here(&device);
     let lab = Lab { library, device, interrupt: Interrupt::listen()?, origin };
     for study in &studies {
+        let _lock = FolderLock::take(study.folder.path())?;
         let ended = study.measure(&lab);
-        // A part that fails takes nothing from the page of those before it.
-        if page::write(study)? {
-            let readme = study.folder.file("README.md");
-            gtn_cli::output::print(&format!("{}\n", readme.display()))?;
-        }
-        let mut all = Vec::new();
-        for profile in Profile::ALL {
-            let usual = Library::new(None, profile);
-            let library = if profile == args.profile { &lab.library } else { &usual };
-            all.extend(self::studies(&TARGETS, profile, &out, library)?);
-        }
-        index::write(&out, &all)?;
+        // A part that fails takes nothing from the page of those before it, and is what there is to tell.
+        let written = publish(study, args.profile, &out, &lab);
         if ended? == Ended::Interrupted {
+            written?;
             return Err(Stopped::error("the same command"));
         }
+        written?;
     }
     gtn_cli::output::print(&format!("{}\n", out.join("README.md").display()))
+}
+
+/// Writes the page of a study, and the index of all that lies in `out`.
+fn publish(study: &Study, profile: Profile, out: &Path, lab: &Lab) -> Result<()> {
+    if page::write(study)? {
+        let readme = study.folder.file("README.md");
+        gtn_cli::output::print(&format!("{}\n", readme.display()))?;
+    }
+    let mut all = Vec::new();
+    for each in Profile::ALL {
+        let usual = Library::new(None, each);
+        let library = if each == profile { &lab.library } else { &usual };
+        all.extend(studies(&TARGETS, each, out, library)?);
+    }
+    index::write(out, &all)
 }
 
 /// These targets in a profile.

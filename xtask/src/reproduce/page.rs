@@ -112,9 +112,11 @@ pub(super) fn origin(found: &Findings) -> String {
 /// How to measure it again.
 pub(super) fn command(study: &Study) -> String {
     let data = if study.profile == Profile::Smoke { "" } else { " --data DIR" };
-    format!(
-        "cargo xtask reproduce {} --profile {}{data} --out OUT",
-        study.target.name(),
-        study.profile.name()
-    )
+    // `cargo xtask` builds without CUDA.
+    let xtask = match study.profile {
+        Profile::Smoke | Profile::Cpu => "cargo xtask",
+        Profile::Cuda => "cargo run --release --package xtask --features cuda --",
+    };
+    let (target, profile) = (study.target.name(), study.profile.name());
+    format!("{xtask} reproduce {target} --profile {profile}{data} --out OUT")
 }

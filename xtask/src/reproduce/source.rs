@@ -2,6 +2,7 @@
 
 use super::profile::Profile;
 use anyhow::{Context, Result, bail};
+use gtn_cli::fingerprint;
 use gtn_data::{Dataset, Format};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
@@ -72,6 +73,9 @@ pub(super) struct About {
     /// Why figures cannot be compared with published ones as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) remark: Option<String>,
+    /// By which the images are known again; parts that were measured before this was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<String>,
 }
 
 impl Library {
@@ -132,7 +136,8 @@ impl Library {
             "{name}: {train} images to train, {validation} to choose by, {test} to test on, {} each",
             dataset.shape()
         );
-        Ok(Data { dataset, about: About { description, remark } })
+        let digest = Some(fingerprint::of_dataset(&dataset));
+        Ok(Data { dataset, about: About { description, remark, digest } })
     }
 }
 

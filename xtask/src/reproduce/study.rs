@@ -5,13 +5,12 @@ use super::origin::Origin;
 use super::part::{Bench, Part, Record, Results};
 use super::profile::Profile;
 use super::report::Report;
-use super::source::Library;
+use super::source::{Data, Library};
 use super::targets::Target;
 use super::worklog::{Worklog, words};
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use gtn_cli::commands::train::Ended;
-use gtn_cli::folder_lock::FolderLock;
 use gtn_cli::interrupt::Interrupt;
 use gtn_cli::run_dir::write_whole;
 use std::path::Path;
@@ -94,15 +93,17 @@ impl Study {
     /// Measures the parts that are not done.
     ///
     /// # Errors
-    /// When another process measures there, what was begun is of other settings, or a part fails.
+    /// When what was begun is of other settings or of other images, or a part fails.
     pub(super) fn measure(&self, lab: &Lab) -> Result<Ended> {
-        let _lock = FolderLock::take(self.folder.path())?;
         for part in &self.parts {
             self.check(part.as_ref())?;
         }
         let mut records = self.records()?;
         for (part, _) in self.parts.iter().zip(&records).filter(|(_, record)| record.is_none()) {
             self.check_those_after(part.as_ref())?;
+        }
+        if records.iter().any(Option::is_none) {
+            self.check_data(&records, lab.library.open(self.target.source(self.profile))?)?;
         }
         for (index, part) in self.parts.iter().enumerate() {
             if records[index].is_some() {
@@ -183,6 +184,20 @@ impl Study {
         Ok(())
     }
 
+    /// Fails where a part was measured on other images.
+    fn check_data(&self, records: &[Option<Record>], data: &Data) -> Result<()> {
+        for (part, record) in self.parts.iter().zip(records) {
+            let digest = record.as_ref().and_then(|record| record.data.digest.as_ref());
+            ensure!(
+                digest.is_none() || digest == data.about.digest.as_ref(),
+                "{} was measured on other images than those of {}; give the same data set with --data, or choose another folder with --out",
+                self.folder.result(part.id()).display(),
+                data.dataset.name()
+            );
+        }
+        Ok(())
+    }
+
     /// The files and folders that measuring a part has left.
     fn made_by(&self, part: &str) -> Vec<String> {
         let made = [self.folder.result(part), self.folder.run(part), self.folder.worklog(part)];
@@ -193,13 +208,20 @@ impl Study {
     /// Where the settings with which a part was begun differ from the present ones, if they do: there and here.
     fn difference(&self, part: &dyn Part) -> Result<Option<(String, String)>> {
         let path = self.folder.config(part.id());
-        let (Some(there), here) = (read(&path)?, part.config()?) else { return Ok(None) };
+        let here = part.config()?;
+        let there = match read(&path)? {
+            Some(there) => there,
+            // Of which settings a result without them is, nobody knows.
+            None if self.folder.result(part.id()).exists() => String::new(),
+            None => return Ok(None),
+        };
         let (there, here) = (decisive(&there), decisive(&here));
         if there == here {
             return Ok(None);
         }
+        let none = if there.is_empty() { "none" } else { "fewer or more lines" };
         let differ = there.into_iter().zip(here).find(|(there, here)| there != here);
-        let (there, here) = differ.unwrap_or(("fewer or more lines", "these"));
+        let (there, here) = differ.unwrap_or((none, "these"));
         Ok(Some((there.to_owned(), here.to_owned())))
     }
 
@@ -333,6 +355,21 @@ mod tests {
         assert!(message.contains("b.json is not there, but has gone into"), "{message}");
         assert!(message.contains(&format!("remove {after} and ")), "{message}");
         std::fs::rename(&kept, &result).unwrap();
+
+        let text = std::fs::read_to_string(&result).unwrap();
+        let digest = lab.library.open(Source::Mnist).unwrap().about.digest.clone().unwrap();
+        std::fs::write(&result, text.replace(&digest, "0")).unwrap();
+        std::fs::remove_file(study().folder.result("c")).unwrap();
+        let message = study().measure(&lab).unwrap_err().to_string();
+        assert!(message.contains("b.json was measured on other images than those of"), "{message}");
+        std::fs::write(&result, text).unwrap();
+
+        let config = std::fs::read_to_string(study().folder.config("b")).unwrap();
+        std::fs::remove_file(study().folder.config("b")).unwrap();
+        let message = study().measure(&lab).unwrap_err().to_string();
+        assert!(message.contains("(`none`, now `these`)"), "{message}");
+        std::fs::write(study().folder.config("b"), config).unwrap();
+        assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
 
         std::fs::write(study().folder.config("b"), "name = 'other'\n").unwrap();
         let message = study().measure(&lab).unwrap_err().to_string();

@@ -18,6 +18,7 @@ use anyhow::{Result, bail};
 use candle_core::Device;
 use gtn_cli::commands::train::{Ended, train_on};
 use gtn_cli::config::{Config, Layer, RunConfig};
+use gtn_cli::fingerprint;
 use gtn_cli::nas::correlate::{ARCHITECTURES, CorrelateConfig, Judged};
 use gtn_cli::nas::folder::Folder;
 use gtn_cli::nas::judging::Judging;
@@ -54,6 +55,14 @@ fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Option<Materials>> 
         return Ok(None);
     }
     let teacher = Trained::on(&run, bench.dataset, device)?;
+    // Where sums have another order, on other vectors or another GPU, it comes out otherwise.
+    let (there, here) = (learned.teacher, fingerprint::of_teacher(&teacher.run)?);
+    if there.is_some_and(|there| there != here) {
+        bail!(
+            "the teacher in {} is not the one by which the other parts were measured, since it was trained again elsewhere or is of other settings; put that one back, or measure all of it anew in another folder (--out)",
+            run.display()
+        );
+    }
     Ok(Some(Materials::on(judging, bench.dataset.clone(), Some(teacher), device.clone())?))
 }
 

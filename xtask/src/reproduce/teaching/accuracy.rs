@@ -4,7 +4,7 @@ use super::learned::Learned;
 use super::plan::{Kind, Row, Settings, part};
 use crate::reproduce::part::Results;
 use crate::reproduce::report::{Plot, Report, Table, percent, points};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gtn_cli::comparison::at_mark;
 use gtn_cli::records::Accuracy;
 use gtn_cli::report::plot::{Axis, LinePlot, Point, Scale, Series};
@@ -75,6 +75,8 @@ pub(crate) fn report(
     }
     let steps = found.first().and_then(|found| found.parts.first());
     let steps = &steps.context("no row has results")?.1.steps;
+    let parts = || found.iter().flat_map(|found| &found.parts);
+    ensure!(parts().all(|(_, learned)| learned.steps == *steps), "rows of different steps");
     let of_teachers = found.iter().filter(|found| found.row.kind == Kind::Teacher);
     let sheets = of_teachers.filter_map(|found| {
         let shown = settings.run(&found.row).ok()?.shown()?;
@@ -84,7 +86,7 @@ pub(crate) fn report(
     });
     Ok(Report {
         summary: table(&found, steps),
-        remarks: remarks(&found, &left_out),
+        remarks: remarks(&found, &left_out, &settings)?,
         plots: vec![plot(title, &found, steps)],
         csv: vec![("accuracy.csv", csv(&found, steps))],
         sheets: sheets.collect(),
@@ -127,12 +129,25 @@ fn table(found: &[Found], steps: &[usize]) -> Table {
     table
 }
 
-fn remarks(found: &[Found], left_out: &[&str]) -> Vec<String> {
-    let mut order: Vec<&Found> = found.iter().collect();
+fn remarks(found: &[Found], left_out: &[&str], settings: &Settings) -> Result<Vec<String>> {
+    let mut alike = Vec::new();
+    for found in found {
+        if settings.run(&found.row)?.has_the_shared_learner() {
+            alike.push(found);
+        }
+    }
     let last = |found: &Found| found.at(found.parts[0].1.steps.len() - 1).mean;
-    order.sort_by(|a, b| last(b).total_cmp(&last(a)));
-    let names: Vec<_> = order.iter().map(|found| found.row.label).collect();
-    let mut remarks = vec![format!("From best to worst: {}.", names.join("; "))];
+    alike.sort_by(|a, b| last(b).total_cmp(&last(a)));
+    let names: Vec<_> = alike.iter().map(|found| found.row.label).collect();
+    let mut remarks = vec![format!(
+        "From best to worst{}: {}.",
+        if alike.len() < found.len() {
+            ", of the rows with the same learner and batches"
+        } else {
+            ""
+        },
+        names.join("; ")
+    )];
     if !left_out.is_empty() {
         remarks.push(format!("Not measured in this profile: {}.", left_out.join("; ")));
     }
@@ -140,6 +155,9 @@ fn remarks(found: &[Found], left_out: &[&str]) -> Vec<String> {
         "Mean over fresh learners of all seeds; a seed is a training of the teacher. The first standard deviation is that of learners around the mean of their seed, the second that of these means. Judged by the whole test split, which decides nothing.".into(),
         AGAIN.into(),
     ]);
+    if found.iter().any(|found| found.row.kind == Kind::RealData) {
+        remarks.push("Learning rate and momentum for real data are those for the last step. After fewer steps others would do better, which is not measured.".into());
+    }
     for Found { row, parts } in found {
         for (seed, learned) in parts {
             if let Some(rates) = learned.tuned {
@@ -156,7 +174,7 @@ fn remarks(found: &[Found], left_out: &[&str]) -> Vec<String> {
             }
         }
     }
-    remarks
+    Ok(remarks)
 }
 
 fn plot(title: &str, found: &[Found], steps: &[usize]) -> Plot {

@@ -15,6 +15,9 @@ pub(crate) struct Learned {
     /// Learning rate and momentum for real data that did best on the validation split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) tuned: Option<Rates>,
+    /// The digest of the teacher's checkpoint, by which it is known again if it is trained again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) teacher: Option<String>,
     /// Where the training of the teacher diverged: its learners then count as guessing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) diverged: Option<String>,
@@ -29,7 +32,8 @@ impl Learned {
         diverged: String,
     ) -> Self {
         let guesses = vec![1.0 / classes as f64; steps.len()];
-        Self { steps, learners: vec![guesses; learners], tuned: None, diverged: Some(diverged) }
+        let learners = vec![guesses; learners];
+        Self { steps, learners, tuned: None, teacher: None, diverged: Some(diverged) }
     }
 
     /// After the last step.

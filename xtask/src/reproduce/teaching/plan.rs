@@ -66,6 +66,11 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Whether its learners, their batches and their rule are those of the configuration that all runs share.
+    pub(super) fn has_the_shared_learner(&self) -> bool {
+        !(self.set.contains_key("learner") || self.set.contains_key("inner"))
+    }
+
     /// The seed whose synthetic images are shown.
     pub(super) fn shown(&self) -> Option<u64> {
         self.seeds.first().copied()

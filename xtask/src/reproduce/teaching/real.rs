@@ -46,7 +46,8 @@ impl Part for Real {
             learners.push(school.taught_by_real(rates, index)?);
             progress.step("judging");
         }
-        let learned = Learned { steps, learners, tuned: Some(rates), diverged: None };
+        let learned =
+            Learned { steps, learners, tuned: Some(rates), teacher: None, diverged: None };
         Ok(Some(serde_json::to_value(learned)?))
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use gtn_cli::commands::train::{Ended, train_on};
 use gtn_cli::comparison::School;
 use gtn_cli::config::RunConfig;
+use gtn_cli::fingerprint;
 use gtn_cli::progress::Progress;
 use gtn_cli::run_dir::{RunDir, write_whole};
 use gtn_cli::sheet::Limits;
@@ -69,7 +70,8 @@ impl Part for Taught {
             learners.push(school.taught(&trained, index)?);
             progress.step("");
         }
-        let learned = Learned { steps, learners, tuned: None, diverged: None };
+        let teacher = Some(fingerprint::of_teacher(&trained.run)?);
+        let learned = Learned { steps, learners, tuned: None, teacher, diverged: None };
         Ok(Some(serde_json::to_value(learned)?))
     }
 }

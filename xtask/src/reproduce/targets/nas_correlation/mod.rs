@@ -82,8 +82,8 @@ fn remarks(settings: &Settings, found: &Correlation, teacher: &Learned) -> Vec<S
     ));
     if let Some(rates) = found.judging.real.rates() {
         remarks.push(format!(
-            "Real data: learning rate {:.3} and momentum {}, tuned on the validation split.",
-            rates.lr, rates.momentum
+            "Real data: learning rate {:.3} and momentum {}, which do best after {} steps on the validation split, for any number of steps.",
+            rates.lr, rates.momentum, found.judging.tuning.steps
         ));
     }
     remarks.push(

@@ -94,8 +94,8 @@ pub(super) fn remarks(settings: &Settings, outcomes: &Outcomes) -> Vec<String> {
     }
     if let Some(rates) = outcomes.sample.judging.real.rates() {
         remarks.push(format!(
-            "Real data: learning rate {:.3} and momentum {}, tuned on the validation split for the sample, and used by all searches: to do one of them again, add `--set real.lr={} --set real.momentum={}`.",
-            rates.lr, rates.momentum, rates.lr, rates.momentum
+            "Real data: learning rate {:.3} and momentum {}, which do best after {} steps on the validation split, for the sample and for all searches: to do one of them again, add `--set real.lr={} --set real.momentum={}`.",
+            rates.lr, rates.momentum, outcomes.sample.judging.tuning.steps, rates.lr, rates.momentum
         ));
     }
     remarks.push("A search again, by the files in `configs/`: `gtn train --config teacher.toml --data DATA --out RUN`, then `gtn search --config PART.toml --run RUN --data DATA --seed SEED`.".into());
