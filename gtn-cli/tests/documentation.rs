@@ -1,9 +1,11 @@
-//! docs/configuration.md names every key of every configuration, with its default.
+//! docs/configuration.md names every key of every configuration, with its default; links lead somewhere.
 
 use gtn_cli::config::{Config, Layer, RunConfig};
 use gtn_cli::nas::correlate::CorrelateConfig;
 use gtn_cli::nas::search::SearchConfig;
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
@@ -75,4 +77,34 @@ fn the_examples_are_configurations() {
         let read = Layer::file(&path).and_then(|layer| RunConfig::load(&[layer]));
         assert!(read.is_ok(), "{text}: {read:?}");
     }
+}
+
+/// Every Markdown file beneath a folder that belongs to the repository.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && name != "target" && name != "runs" {
+            pages(&path, found);
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn links_and_pictures_lead_somewhere() {
+    let mut found = Vec::new();
+    pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut found);
+    assert!(found.iter().any(|page| page.ends_with("docs/configuration.md")), "{found:?}");
+    let mut links = 0;
+    for page in found {
+        let text = fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|t| !t.is_empty() && !t.contains("://") && !t.contains(' ')) {
+            links += 1;
+            assert!(page.with_file_name(target).exists(), "{}: {target}", page.display());
+        }
+    }
+    assert!(links > 100, "{links}");
 }

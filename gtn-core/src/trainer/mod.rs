@@ -113,7 +113,7 @@ impl<L: LearnerFamily> Trainer<L> {
             image,
             classes,
             device: device.clone(),
-            activations: Activations::Recompute,
+            activations: Activations::default(),
             teacher,
             iteration: 0,
             learned,
@@ -145,7 +145,8 @@ impl<L: LearnerFamily> Trainer<L> {
         Self::resume(recipe, image, classes, device, checkpoint)
     }
 
-    /// Sets what becomes of activations between the two sweeps; the results do not depend on it.
+    /// Sets what becomes of activations between the two sweeps, [`Activations::default`] if nobody says; the results do not
+    /// depend on it.
     pub fn with_activations(mut self, activations: Activations) -> Self {
         self.activations = activations;
         self
