@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use gtn_core::activations::{Activations, Room};
 use gtn_core::data::Batch;
+use gtn_core::device::{gpu_name, vector_bits};
 use gtn_core::evaluate::teach;
 use gtn_core::inner::{InnerOptimizer, Rates};
 use gtn_core::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
@@ -42,8 +43,16 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let inputs = Inputs::load(case, &network, &args.inputs, &device)?;
     let (_, mut results) = iterate(case.task, &network, &inputs)?;
     match device {
-        Device::Cpu => println!("threads: {}", std::thread::available_parallelism()?),
-        _ => println!("{}", args.place.precision()),
+        Device::Cpu => println!(
+            "threads: {}, {}-bit vectors",
+            std::thread::available_parallelism()?,
+            vector_bits()
+        ),
+        ref gpu => println!(
+            "{}, {}",
+            gpu_name(gpu).unwrap_or_else(|| "a GPU".into()),
+            args.place.precision()
+        ),
     }
     for line in std::io::stdin().lines() {
         if line? == PEAK {

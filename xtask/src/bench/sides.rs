@@ -101,23 +101,24 @@ impl Sides {
             }
             ours_ms.push(ours.iterate()?);
         }
-        let ours_mb = ours.peak_mb()?;
+        let (ours_mb, ours_settings) = (ours.peak_mb()?, ours.settings().to_owned());
         ours.finish()?;
         let ours_ms = median(&mut ours_ms);
 
         let rows = runs.into_iter().map(|(peer, results, run)| {
             let ran = run.and_then(|(mut worker, times)| {
-                let peer_mb = worker.peak_mb()?;
+                let (peer_mb, settings) = (worker.peak_mb()?, worker.settings().to_owned());
                 worker.finish()?;
-                Ok((times, peer_mb))
+                Ok((times, peer_mb, settings))
             });
             let outcome = match ran {
-                Ok((mut times, peer_mb)) => {
+                Ok((mut times, peer_mb, peer_settings)) => {
                     let peer_ms = median(&mut times);
                     // Results that cannot be compared are no reason to leave a peer out: one of the two is wrong.
                     let max_rel_diff = max_rel_diff(&ours_out, &results)
                         .with_context(|| format!("the results of {}", peer.name))?;
-                    Outcome::Compared { peer_ms, ratio: peer_ms / ours_ms, peer_mb, max_rel_diff }
+                    let ratio = peer_ms / ours_ms;
+                    Outcome::Compared { peer_ms, ratio, peer_mb, max_rel_diff, peer_settings }
                 }
                 Err(error) => Outcome::Missing { reason: format!("{error:#}") },
             };
@@ -125,8 +126,10 @@ impl Sides {
                 case: case.name,
                 peer: peer.name,
                 precision: self.place.precision(),
+                rounds,
                 ours_ms,
                 ours_mb,
+                ours_settings: ours_settings.clone(),
                 outcome,
             })
         });

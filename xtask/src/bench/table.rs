@@ -9,8 +9,12 @@ pub(super) struct Row {
     pub(super) peer: &'static str,
     /// Of products, on both sides.
     pub(super) precision: &'static str,
+    /// Timed iterations of each side.
+    pub(super) rounds: u32,
     pub(super) ours_ms: f64,
     pub(super) ours_mb: f64,
+    /// What our side says that it ran with.
+    pub(super) ours_settings: String,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
 }
@@ -24,6 +28,8 @@ pub(super) enum Outcome {
         ratio: f64,
         peer_mb: f64,
         max_rel_diff: f64,
+        /// What the peer says that it ran with.
+        peer_settings: String,
     },
     /// The peer cannot run here.
     Missing { reason: String },
@@ -36,7 +42,7 @@ impl Row {
         let Self { case, peer, ours_ms, ours_mb, .. } = self;
         let start = format!("{case:<24} {peer:<13} {ours_ms:>9.2} {ours_mb:>9.0}");
         match &self.outcome {
-            Outcome::Compared { peer_ms, ratio, peer_mb, max_rel_diff } => {
+            Outcome::Compared { peer_ms, ratio, peer_mb, max_rel_diff, .. } => {
                 format!("{start} {peer_ms:>9.2} {peer_mb:>9.0} {ratio:>7.2} {max_rel_diff:>10.1e}")
             }
             Outcome::Missing { reason } => format!("{start} {reason}"),
@@ -67,8 +73,10 @@ mod tests {
             case: "conv2_fc-paper-T32-every",
             peer: "PyTorch eager",
             precision: "f32",
+            rounds: 5,
             ours_ms: 500.0,
             ours_mb: 1234.0,
+            ours_settings: "threads: 2".into(),
             outcome,
         }
     }
@@ -80,6 +88,7 @@ mod tests {
             ratio: 2.47,
             peer_mb: 9876.0,
             max_rel_diff: 1.23e-5,
+            peer_settings: String::new(),
         };
         assert_eq!(row(outcome).line().len(), HEADER.len());
     }
