@@ -95,7 +95,8 @@ pub fn accuracy(
         let logits = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         let targets = batch.targets.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         all += logits.len();
-        let is_right = |(a, b): &(&Vec<f32>, &Vec<f32>)| best(a).is_some() && best(a) == best(b);
+        let is_right =
+            |(a, b): &(&Vec<f32>, &Vec<f32>)| best(a).is_some_and(|class| best(b) == Some(class));
         right += logits.iter().zip(&targets).filter(is_right).count();
     }
     Ok(if all == 0 { 0.0 } else { right as f64 / all as f64 })

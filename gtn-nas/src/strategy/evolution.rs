@@ -69,16 +69,12 @@ impl<S: Space> Strategy<S> for Evolution<S::Arch> {
 mod tests {
     use super::*;
     use crate::space::nb201::{Nb201Arch, Nb201Space};
-    use crate::trial::{Measurement, Outcome};
+    use crate::strategy::tests::tell;
     use gtn_core::seed::Seed;
 
     fn told(evolution: &mut Evolution<Nb201Arch>, number: usize, score: f64) -> Nb201Arch {
-        let mut rng = Seed(number as u64).rng();
-        let arch = Nb201Space::default().sample(&mut rng);
-        let outcome = Outcome::of(score);
-        let measured = Measurement { steps: 1, outcome, seconds: 0.0, seed: 0 };
-        let trial = Trial { trial: number, arch, measured, elapsed: 0.0 };
-        Strategy::<Nb201Space>::tell(evolution, &trial);
+        let arch = Nb201Space::default().sample(&mut Seed(number as u64).rng());
+        tell(evolution, arch, 1, score);
         arch
     }
 

@@ -83,7 +83,7 @@ impl<S: Space> Strategy<S> for Local<S::Arch> {
 mod tests {
     use super::*;
     use crate::space::nb201::{Nb201Arch, Nb201Space};
-    use crate::trial::{Measurement, Outcome};
+    use crate::strategy::tests::{alike, tell};
     use gtn_core::seed::Seed;
 
     const SPACE: Nb201Space = Nb201Space { channels: 8, cells: 1 };
@@ -92,46 +92,33 @@ mod tests {
         Strategy::<Nb201Space>::ask(local, &SPACE, &mut Seed(number).rng()).unwrap().arch
     }
 
-    fn tell(local: &mut Local<Nb201Arch>, arch: Nb201Arch, score: f64) {
-        let measured = Measurement { steps: 1, outcome: Outcome::of(score), seconds: 0.0, seed: 0 };
-        let trial = Trial { trial: 0, arch, measured, elapsed: 0.0 };
-        Strategy::<Nb201Space>::tell(local, &trial);
-    }
-
-    /// On how many edges two cells differ.
-    fn apart(a: &Nb201Arch, b: &Nb201Arch) -> usize {
-        let edges =
-            |arch: &Nb201Arch| arch.to_string().split('|').map(str::to_owned).collect::<Vec<_>>();
-        edges(a).iter().zip(edges(b)).filter(|(a, b)| **a != *b).count()
-    }
-
     #[test]
     fn a_climb_goes_to_the_top_s_neighbors_and_ends_without_patience() {
         let mut local = Local { starts: 2, patience: 3, ..Local::default() };
         let [first, second] = [0, 1].map(|number| ask(&mut local, number));
-        tell(&mut local, first, 0.9);
-        tell(&mut local, second, 0.1);
+        tell(&mut local, first, 1, 0.9);
+        tell(&mut local, second, 1, 0.1);
         for number in 2..4 {
             let neighbor = ask(&mut local, number);
-            assert_eq!(apart(&neighbor, &first), 1, "of the best start");
-            tell(&mut local, neighbor, 0.5);
+            assert_eq!(alike(&neighbor, &first), 5, "of the best start");
+            tell(&mut local, neighbor, 1, 0.5);
         }
         let better = ask(&mut local, 4);
-        tell(&mut local, better, 0.95);
+        tell(&mut local, better, 1, 0.95);
         // Two under way when the third in a row without a better one ends the climb.
         let under_way = [5, 6, 7, 8, 9].map(|number| ask(&mut local, number));
-        assert!(under_way.iter().all(|neighbor| apart(neighbor, &better) == 1));
+        assert!(under_way.iter().all(|neighbor| alike(neighbor, &better) == 5));
         for neighbor in &under_way[..3] {
             assert_eq!(local.climb, 0);
-            tell(&mut local, *neighbor, f64::NAN);
+            tell(&mut local, *neighbor, 1, f64::NAN);
         }
         assert_eq!((local.climb, &local.top), (1, &None));
         for late in &under_way[3..] {
-            tell(&mut local, *late, 0.99);
+            tell(&mut local, *late, 1, 0.99);
         }
         assert_eq!(local.top, None, "what was left under way starts no climb");
         let fresh = ask(&mut local, 10);
-        tell(&mut local, fresh, 0.2);
+        tell(&mut local, fresh, 1, 0.2);
         assert_eq!(local.top, Some((fresh, 0.2)));
     }
 }

@@ -106,11 +106,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let ended = study.measure(&lab);
         // A part that fails takes nothing from the page of those before it, and is what there is to tell.
         let written = publish(study, args.profile, &out, &lab);
-        if ended? == Ended::Interrupted {
-            written?;
+        let ended = ended?;
+        written?;
+        if ended == Ended::Interrupted {
             return Err(Stopped::error("the same command"));
         }
-        written?;
     }
     gtn_cli::output::print(&format!("{}\n", out.join("README.md").display()))
 }

@@ -56,8 +56,7 @@ impl Op for BatchNorm {
             let gy = view::<T>(&gy)?;
             let gy = &*gy;
             let [m1, m2] = n.moments(gy);
-            let scale = view::<T>(&kept.aux()[2])?;
-            let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
+            let a: Vec<T> = (0..n.channels).map(|c| n.scale[c] / n.sigma[c]).collect();
             let x = wants[0].then(|| channelwise::<T, 2, 3>(
                 kept.dims(0),
                 [gy, n.hat],
@@ -82,12 +81,10 @@ impl Op for BatchNorm {
             let (dx, dscale, dshift) = (view::<T>(&dx)?, view::<T>(&dscale)?, view::<T>(&dshift)?);
             let (dx, dscale, dshift) = (&*dx, &*dscale, &*dshift);
             let [dmean, dsigma] = n.moments(dx);
-            let scale = view::<T>(&kept.aux()[2])?;
-            let scale = &*scale;
             channelwise::<T, 2, 6>(
                 kept.dims(0),
                 [dx, n.hat],
-                [&dmean, &dsigma, n.sigma, scale, dscale, dshift],
+                [&dmean, &dsigma, n.sigma, n.scale, dscale, dshift],
                 #[inline(always)]
                 |[dx, hat], [dmean, dsigma, sigma, scale, dscale, dshift]| {
                     dscale * hat + scale * hat_tangent(dx, dmean, hat, dsigma, sigma) + dshift
@@ -131,8 +128,7 @@ impl Op for BatchNorm {
             for (dm2, cross) in dm2.iter_mut().zip(cross) {
                 *dm2 += cross / n.count();
             }
-            let scale = view::<T>(&kept.aux()[2])?;
-            let a: Vec<T> = (0..n.channels).map(|c| scale[c] / n.sigma[c]).collect();
+            let a: Vec<T> = (0..n.channels).map(|c| n.scale[c] / n.sigma[c]).collect();
             let da: Vec<T> = (0..n.channels)
                 .map(|c| (dscale[c] - a[c] * dsigma[c]) / n.sigma[c])
                 .collect();
@@ -194,16 +190,17 @@ fn forward<T: Float>(epsilon: f64, args: &[&Tensor]) -> Result<Forward> {
 struct Normalized<'a, T> {
     hat: &'a [T],
     sigma: &'a [T],
+    scale: &'a [T],
     channels: usize,
 }
 
-fn normalized<T: Float>(kept: &Kept) -> Result<[cpu::View<'_, T>; 2]> {
-    Ok([view(&kept.aux()[0])?, view(&kept.aux()[1])?])
+fn normalized<T: Float>(kept: &Kept) -> Result<[cpu::View<'_, T>; 3]> {
+    Ok([view(&kept.aux()[0])?, view(&kept.aux()[1])?, view(&kept.aux()[2])?])
 }
 
 impl<'a, T: Float> Normalized<'a, T> {
-    fn new([hat, sigma]: &'a [cpu::View<'_, T>; 2]) -> Self {
-        Self { hat, sigma, channels: sigma.len() }
+    fn new([hat, sigma, scale]: &'a [cpu::View<'_, T>; 3]) -> Self {
+        Self { hat, sigma, scale, channels: sigma.len() }
     }
 
     fn count(&self) -> T {

@@ -156,7 +156,7 @@ fn remarks(found: &[Found], left_out: &[&str], settings: &Settings) -> Result<Ve
         AGAIN.into(),
     ]);
     if found.iter().any(|found| found.row.kind == Kind::RealData) {
-        remarks.push("Learning rate and momentum for real data are those for the last step. After fewer steps others would do better, which is not measured.".into());
+        remarks.push("Learning rate and momentum for real data are those for the last step. After fewer steps others might do better, which is not measured.".into());
     }
     for Found { row, parts } in found {
         for (seed, learned) in parts {
