@@ -35,7 +35,13 @@ impl Settings {
     /// When a key is unknown or out of range.
     pub(crate) fn teacher(&self, data: &str) -> Result<Taught> {
         let config = run_config(&self.teacher, &Table::new(), self.seed, data)?;
-        Ok(Taught { id: TEACHER.into(), config, learners: self.learners, sheet: true })
+        Ok(Taught {
+            id: TEACHER.into(),
+            config,
+            learners: self.learners,
+            judged: None,
+            sheet: true,
+        })
     }
 
     /// The sample.

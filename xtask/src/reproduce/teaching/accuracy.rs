@@ -159,6 +159,12 @@ fn remarks(found: &[Found], left_out: &[&str], settings: &Settings) -> Result<Ve
         remarks.push("Learning rate and momentum for real data are those for the last step. After fewer steps others might do better, which is not measured.".into());
     }
     for Found { row, parts } in found {
+        if let Some(judged) = &settings.run(row)?.judged {
+            remarks.push(format!(
+                "{}: judged are learners `{judged}`, as by `gtn eval RUN --learner {judged}`.",
+                row.label
+            ));
+        }
         for (seed, learned) in parts {
             if let Some(rates) = learned.tuned {
                 remarks.push(format!(

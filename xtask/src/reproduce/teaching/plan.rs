@@ -5,6 +5,7 @@ use super::taught::Taught;
 use crate::reproduce::part::Part;
 use anyhow::{Context, Result, ensure};
 use gtn_cli::config::{Config, Layer, Override, RunConfig};
+use gtn_cli::learner::Learner;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Table;
@@ -63,9 +64,18 @@ pub(super) struct Run {
     /// Laid over the configuration that all runs share.
     #[serde(default)]
     set: Table,
+    /// The learners that its teachers are judged by, as `gtn eval --learner` takes them, where they are not their own.
+    pub(super) judged: Option<String>,
 }
 
 impl Run {
+    /// Who is judged, normalized like the learners of `config`; `None` where it is those.
+    fn judge(&self, config: &RunConfig) -> Result<Option<Learner>> {
+        let Some(spec) = &self.judged else { return Ok(None) };
+        let learner: Learner = spec.parse().with_context(|| format!("judged = \"{spec}\""))?;
+        Ok(Some(learner.normalized(config.recipe.learner.normalization())))
+    }
+
     /// Whether its learners, their batches and their rule are those of the configuration that all runs share.
     pub(super) fn has_the_shared_learner(&self) -> bool {
         !(self.set.contains_key("learner") || self.set.contains_key("inner"))
@@ -110,7 +120,8 @@ pub(crate) fn parts(rows: &[Row], settings: &str, data: &str) -> Result<Vec<Box<
             parts.push(match row.kind {
                 Kind::Teacher => {
                     let sheet = run.shown() == Some(seed);
-                    Box::new(Taught { id, config, learners, sheet })
+                    let judged = run.judge(&config)?;
+                    Box::new(Taught { id, config, learners, judged, sheet })
                 }
                 Kind::RealData => Box::new(Real { id, config, learners }),
             });
@@ -136,4 +147,31 @@ pub(crate) fn run_config(
         Layer::new("set", particular.clone()),
         Layer::overrides(&named)?,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [Row; 1] = [Row::teacher("gtn", "GTN")];
+
+    fn planned(run: &str) -> Result<String> {
+        let settings = format!(
+            "learners = 2\n[config]\nlearner = {{ weight_norm = false }}\n[runs.gtn]\nseeds = [1]\n{run}"
+        );
+        parts(&ROWS, &settings, "DATA")?[0].config()
+    }
+
+    #[test]
+    fn a_part_says_who_is_judged() {
+        let own = planned("").unwrap();
+        assert!(own.starts_with("# Taught by a teacher; 2 fresh learners, "), "{own}");
+        let other = planned("judged = 'conv2_fc:16,32,64'").unwrap();
+        let (line, rest) = other.split_once('\n').unwrap();
+        let said = "# Learners conv2_fc:16,32,64, taught by a teacher; 2 fresh learners, ";
+        assert!(line.starts_with(said), "{line}");
+        assert_eq!(rest, own.split_once('\n').unwrap().1, "the teacher is the same");
+        let error = format!("{:#}", planned("judged = 'conv3'").unwrap_err());
+        assert!(error.starts_with("judged = \"conv3\": "), "{error}");
+    }
 }

@@ -7,6 +7,7 @@ use gtn_cli::commands::train::{Ended, train_on};
 use gtn_cli::comparison::School;
 use gtn_cli::config::RunConfig;
 use gtn_cli::fingerprint;
+use gtn_cli::learner::Learner;
 use gtn_cli::progress::Progress;
 use gtn_cli::run_dir::{RunDir, write_whole};
 use gtn_cli::sheet::Limits;
@@ -22,6 +23,8 @@ pub(crate) struct Taught {
     pub(crate) id: String,
     pub(crate) config: RunConfig,
     pub(crate) learners: usize,
+    /// Who is judged, where not learners like those that the teacher was trained with.
+    pub(crate) judged: Option<Learner>,
     /// Whether a look at what it teaches is kept.
     pub(crate) sheet: bool,
 }
@@ -32,7 +35,11 @@ impl Part for Taught {
     }
 
     fn config(&self) -> Result<String> {
-        commented(&self.config, self.learners, &marks(&self.config), "Taught by a teacher")
+        let what = match &self.judged {
+            None => "Taught by a teacher".to_owned(),
+            Some(learner) => format!("Learners {learner}, taught by a teacher"),
+        };
+        commented(&self.config, self.learners, &marks(&self.config), &what)
     }
 
     fn work(&self) -> f64 {
@@ -59,7 +66,8 @@ impl Part for Taught {
             let shown = trained.teaching_set(trained.seed("sheet", 0))?;
             write_whole(&bench.folder.sheet(&self.id), &sheet_png(&shown, SHEET)?)?;
         }
-        let school = School::open(config, &config.recipe.learner, bench.dataset, bench.device)?;
+        let learner = self.judged.as_ref().unwrap_or(&config.recipe.learner);
+        let school = School::open(config, learner, bench.dataset, bench.device)?;
         let school = school.judging_after(steps.clone());
         let mut progress = Progress::new("judging", self.learners, 0);
         let mut learners = Vec::new();

@@ -21,6 +21,10 @@ pub(super) const MNIST_32: Comparison = Comparison {
         Row::teacher("gtn-tuned", "GTN, full curriculum, the paper's learner, tuned"),
         Row::teacher("gtn-adam", "GTN, full curriculum, the paper's learner, by Adam"),
         Row::teacher("gtn-late", "GTN, full curriculum, the paper's learner, judged late"),
+        Row::teacher(
+            "gtn-widths",
+            "GTN, full curriculum, random widths, judged by the paper's learner",
+        ),
     ],
     settings: |profile| settings!(profile),
 };

@@ -78,7 +78,7 @@ impl Target for WeightNorm {
                 );
                 let config = run_config(&settings.config, &set, settings.seed, data)?;
                 let (id, learners) = (kind.part(index + 1), settings.learners);
-                parts.push(Box::new(Taught { id, config, learners, sheet: false }));
+                parts.push(Box::new(Taught { id, config, learners, judged: None, sheet: false }));
             }
         }
         Ok(parts)
