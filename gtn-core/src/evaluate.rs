@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::data::Batch;
 use crate::inner::InnerOptimizer;
-use crate::meta::{Taught, scalar};
+use crate::meta::Taught;
 use crate::network::Network;
 use crate::seed::Seed;
 use crate::trainer::{TeachingSet, TeachingStep, fresh_learner};
@@ -39,9 +39,11 @@ pub struct TaughtStep<'a> {
 }
 
 impl TaughtStep<'_> {
-    /// The learner's loss on the step's batch, before the step.
-    pub fn loss(&self) -> Result<f64> {
-        scalar(self.loss)
+    /// The learner's loss on the step's batch, before the step: a scalar where it was computed. Whoever reads it
+    /// waits for the device, so reading many at once is cheaper.
+    #[must_use]
+    pub fn loss(&self) -> &Tensor {
+        self.loss
     }
 }
 
@@ -88,18 +90,24 @@ pub fn accuracy(
     taught: &Taught,
     batches: impl IntoIterator<Item = Result<Batch>>,
 ) -> Result<f64> {
-    let (mut right, mut all) = (0usize, 0usize);
+    let (mut logits, mut targets) = (Vec::new(), Vec::new());
     for batch in batches {
         let batch = batch?;
-        let logits = network.logits(&taught.params, &taught.running, &batch.images)?;
-        let logits = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-        let targets = batch.targets.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-        all += logits.len();
-        let is_right =
-            |(a, b): &(&Vec<f32>, &Vec<f32>)| best(a).is_some_and(|class| best(b) == Some(class));
-        right += logits.iter().zip(&targets).filter(is_right).count();
+        logits.push(network.logits(&taught.params, &taught.running, &batch.images)?);
+        targets.push(batch.targets);
     }
-    Ok(if all == 0 { 0.0 } else { right as f64 / all as f64 })
+    if logits.is_empty() {
+        return Ok(0.0);
+    }
+    // Read once all are on their way: reading waits for the device.
+    let rows = |batches: Vec<Tensor>| -> Result<_> {
+        Ok(Tensor::cat(&batches, 0)?.to_dtype(DType::F32)?.to_vec2::<f32>()?)
+    };
+    let (logits, targets) = (rows(logits)?, rows(targets)?);
+    let is_right =
+        |(a, b): &(&Vec<f32>, &Vec<f32>)| best(a).is_some_and(|class| best(b) == Some(class));
+    let right = logits.iter().zip(&targets).filter(is_right).count();
+    Ok(right as f64 / logits.len() as f64)
 }
 
 /// The first of the largest; `None` where one is not a number.

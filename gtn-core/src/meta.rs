@@ -14,7 +14,7 @@ use crate::inner::{InnerOptimizer, Rates, State, StepAt};
 use crate::network::{LessonTrace, Network, Params};
 use crate::tensors::read;
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 /// What a learner is taught with, step by step, and who learns from how it went.
 pub trait Syllabus {
@@ -206,10 +206,6 @@ struct Adjoint {
     params: Params,
     running: Params,
     state: State,
-}
-
-pub(crate) fn scalar(x: &Tensor) -> Result<f64> {
-    Ok(x.to_dtype(DType::F64)?.to_scalar::<f64>()?)
 }
 
 pub(crate) fn finite(what: &'static str, value: f64, step: usize, steps: usize) -> Result<()> {

@@ -24,20 +24,6 @@ pub struct Augment {
     pub cutout: usize,
 }
 
-/// One way to look at an image.
-#[derive(Clone, Copy)]
-struct View {
-    /// Where the crop's corner lies in the padded image.
-    down: usize,
-    right: usize,
-    mirrored: bool,
-    /// The pixel of the view around which the square lies, if there is one.
-    hole: Option<(usize, usize)>,
-}
-
-/// candle's `gather` writes a zero, here a black pixel, wherever the index has this value.
-const BLACK: u32 = u32::MAX;
-
 impl Augment {
     pub(crate) fn check(&self, shape: ImageShape) -> Result<()> {
         let limit = shape.height.min(shape.width);
@@ -61,50 +47,53 @@ impl Augment {
         if *self == Self::default() {
             return Ok(pixels);
         }
+        let ImageShape { channels, height, width } = shape;
         let (batch, size) = pixels.dims2()?;
+        // Only these come from the host: which row and which column of the image each of the view's shows.
+        let (mut rows, mut columns) = (Vec::new(), Vec::new());
+        let (mut hidden_rows, mut hidden_columns) = (Vec::new(), Vec::new());
+        // Images get a black row and a black column at their ends. Their common corner has the largest index.
+        let (stride, corner) = (width + 1, (height + 1) * (width + 1) - 1);
+        let inside = |padded: usize, size| padded.checked_sub(self.pad).filter(|&at| at < size);
+        let hidden = |at: usize, around: usize| {
+            let within = (at + self.cutout / 2).checked_sub(around);
+            if within.is_some_and(|within| within < self.cutout) { corner as u32 } else { 0 }
+        };
         let mut random = stream(seed, Purpose::Augment, number);
-        let mut source = Vec::with_capacity(batch * shape.plane());
         for _ in 0..batch {
             let down = random.random_range(0..=2 * self.pad);
             let right = random.random_range(0..=2 * self.pad);
             let mirrored = random.random_bool(0.5) && self.flip;
-            let hole = (self.cutout > 0).then(|| {
-                (random.random_range(0..shape.height), random.random_range(0..shape.width))
-            });
-            self.push_view(&mut source, shape, View { down, right, mirrored, hole });
+            rows.extend((0..height).map(|y| {
+                let row = inside(y + down, height).unwrap_or(height);
+                (row * stride) as u32
+            }));
+            columns.extend((0..width).map(|x| {
+                let x = if mirrored { width - 1 - x } else { x };
+                inside(x + right, width).unwrap_or(width) as u32
+            }));
+            if self.cutout > 0 {
+                let row = random.random_range(0..height);
+                let column = random.random_range(0..width);
+                hidden_rows.extend((0..height).map(|y| hidden(y, row)));
+                hidden_columns.extend((0..width).map(|x| hidden(x, column)));
+            }
+        }
+        let device = pixels.device();
+        let by_row = |values: Vec<u32>| Tensor::from_vec(values, (batch, height, 1), device);
+        let by_column = |values: Vec<u32>| Tensor::from_vec(values, (batch, 1, width), device);
+        let mut source = by_row(rows)?.broadcast_add(&by_column(columns)?)?;
+        if self.cutout > 0 {
+            let hole = by_row(hidden_rows)?.broadcast_minimum(&by_column(hidden_columns)?)?;
+            source = source.maximum(&hole)?;
         }
         // All channels of an image move together, so one plane of indices serves them all.
-        let planes = (batch, shape.channels, shape.plane());
-        let source = Tensor::from_vec(source, (batch, 1, shape.plane()), pixels.device())?;
-        let source = source.broadcast_as(planes)?.contiguous()?;
-        Ok(pixels.reshape(planes)?.gather(&source, 2)?.reshape((batch, size))?)
-    }
-
-    /// Appends where each pixel of the view comes from, `(H·W,)`.
-    fn push_view(&self, source: &mut Vec<u32>, shape: ImageShape, view: View) {
-        let ImageShape { height, width, .. } = shape;
-        let View { down, right, mirrored, hole } = view;
-        let hidden = |y: usize, x: usize| {
-            let within = |at: usize, around: usize| {
-                (at + self.cutout / 2).checked_sub(around).is_some_and(|at| at < self.cutout)
-            };
-            hole.is_some_and(|(row, column)| within(y, row) && within(x, column))
-        };
-        let inside =
-            |padded: usize, size: usize| padded.checked_sub(self.pad).filter(|&p| p < size);
-        for y in 0..height {
-            let row = inside(y + down, height);
-            source.extend((0..width).map(|x| {
-                if hidden(y, x) {
-                    return BLACK;
-                }
-                let x = if mirrored { width - 1 - x } else { x };
-                match (row, inside(x + right, width)) {
-                    (Some(row), Some(column)) => (row * width + column) as u32,
-                    _ => BLACK,
-                }
-            }));
-        }
+        let planes = (batch, channels, height * width);
+        let source = source.reshape((batch, 1, height * width))?.broadcast_as(planes)?;
+        let framed = pixels.reshape((batch, channels, height, width))?;
+        let framed = framed.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?;
+        let framed = framed.reshape((batch, channels, corner + 1))?;
+        Ok(framed.gather(&source.contiguous()?, 2)?.reshape((batch, size))?)
     }
 }
 

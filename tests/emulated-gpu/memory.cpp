@@ -69,7 +69,7 @@ Allocation place(size_t bytes) {
         if (low == MAP_FAILED) return {};
         mprotect(low + mapped, page, PROT_NONE);
         char *high = low + mapped;
-        return {low, high - round_up(bytes, 16), high, bytes, mapped};
+        return {low, high - round_up(bytes, 32), high, bytes, mapped};
     }
     // A device aligns to 256 bytes.
     const size_t whole = MARGIN + round_up(bytes, 256) + MARGIN;

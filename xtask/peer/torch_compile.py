@@ -11,7 +11,7 @@ import torch
 
 import torch_eager
 import worker
-from torch_learners import LEARNERS, exported, laid_out, load, loss_of, peak, timed
+from torch_learners import LEARNERS, exported, laid_out, load, loss_of, peak, timed, version
 
 
 def step(learner, params, velocity, images, labels, lr, momentum):
@@ -102,7 +102,7 @@ def main():
         if best is None:
             raise RuntimeError("; ".join(failed))
         _, mode, iterate = best
-        return "; ".join([f"mode: {mode}, memory format: {layout}", *failed]), iterate, peak(args)
+        return "; ".join([f"{version(args)}, mode: {mode}, memory format: {layout}", *failed]), iterate, peak(args)
 
     worker.serve(args.results, prepare)
 

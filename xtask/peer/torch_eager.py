@@ -9,7 +9,7 @@ import itertools
 import torch
 
 import worker
-from torch_learners import LAYOUTS, LEARNERS, exported, laid_out, load, loss_of, peak, timed
+from torch_learners import LAYOUTS, LEARNERS, exported, laid_out, load, loss_of, peak, timed, version
 
 
 # --- Iterations ---
@@ -97,7 +97,7 @@ def main():
             return ms, exported(results)
 
         iterate()
-        return f"threads: {threads}, memory format: {layout}", iterate, peak(args)
+        return f"{version(args)}, threads: {threads}, memory format: {layout}", iterate, peak(args)
 
     worker.serve(args.results, prepare)
 

@@ -103,6 +103,13 @@ def timed(args, iterate, steps):
     return (time.perf_counter() - start) * 1e3 / steps, results
 
 
+def version(args):
+    """What runs, for the settings."""
+    if args.device == "cpu":
+        return f"PyTorch {torch.__version__}"
+    return f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+
+
 def exported(results):
     def data(t):
         t = t.detach().to("cpu", torch.float32).contiguous()

@@ -2,6 +2,7 @@
 
 use crate::trial::{Measurement, Outcome};
 use crate::{Error, Result};
+use candle_core::{DType, Tensor};
 use gtn_core::data::Batch;
 use gtn_core::evaluate::{accuracy, teach_by};
 use gtn_core::inner::InnerOptimizer;
@@ -34,6 +35,9 @@ impl Exam {
     }
 }
 
+/// How many losses are read at once: to read one would have the host wait for a GPU in every step.
+const LOSSES_AT_ONCE: usize = 64;
+
 /// Teaches a fresh learner with `lessons`, and judges it after each of `steps`. Seconds are those from `start`
 /// until then, without judging on the way, and of the judging there.
 ///
@@ -55,12 +59,17 @@ pub(super) fn teach_and_judge(
     }
     let (mut judging, mut found) = (0.0, Vec::with_capacity(steps.len()));
     let last = steps.last().copied().unwrap_or(0);
+    let mut unread = Vec::new();
     let ended = teach_by(network, optimizer, lessons.take(last), seed, &mut |step| {
-        if !step.loss()?.is_finite() {
-            return Err(gtn_core::Error::NonFinite {
-                what: "the loss",
-                place: format!("step {} of {last}", step.number),
-            });
+        unread.push(step.loss().clone());
+        if unread.len() == LOSSES_AT_ONCE || steps.contains(&step.number) {
+            let first = step.number + 1 - unread.len();
+            if let Some(at) = infinite(&std::mem::take(&mut unread))? {
+                return Err(gtn_core::Error::NonFinite {
+                    what: "the loss",
+                    place: format!("step {} of {last}", first + at),
+                });
+            }
         }
         for &steps in steps.iter().filter(|&&steps| steps == step.number) {
             let until_here = start.elapsed().as_secs_f64() - judging;
@@ -91,8 +100,14 @@ pub(super) fn teach_and_judge(
     Ok(found)
 }
 
+/// The first of these scalars that is not finite.
+fn infinite(losses: &[Tensor]) -> gtn_core::Result<Option<usize>> {
+    let losses = Tensor::stack(losses, 0)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    Ok(losses.iter().position(|loss| !loss.is_finite()))
+}
+
 fn is_finite(taught: &Taught) -> gtn_core::Result<bool> {
     // A sum has no finite value if one of its terms has none.
-    let sum = taught.params.flat().abs()?.sum_all()?.to_dtype(candle_core::DType::F64)?;
+    let sum = taught.params.flat().abs()?.sum_all()?.to_dtype(DType::F64)?;
     Ok(sum.to_scalar::<f64>()?.is_finite())
 }
