@@ -106,9 +106,10 @@ impl Compute {
         device + if self.tf32 { " --tf32" } else { "" }
     }
 
-    /// How many candidates are judged at the same time: as many as threads where nobody says otherwise.
+    /// How many candidates are judged at the same time.
     fn workers(self, asked: Option<u16>) -> usize {
-        asked.map_or_else(rayon::current_num_threads, usize::from)
+        let usual = || threads::workers(self.device == device::DeviceName::Cpu);
+        asked.map_or_else(usual, usize::from)
     }
 }
 

@@ -21,3 +21,10 @@ pub fn start(threads: Option<u16>) -> Result<()> {
         .build_global()
         .context("cannot start the threads")
 }
+
+/// How many candidates are judged at the same time where nobody says: as many as threads, each alone on one; on a GPU, whose time and
+/// memory several would have to share, one.
+#[must_use]
+pub fn workers(on_cpu: bool) -> usize {
+    if on_cpu { rayon::current_num_threads() } else { 1 }
+}

@@ -22,7 +22,7 @@ pub struct Common {
     /// Data set, if it is not that of the run: a folder, `digits`, or `digits:N`
     #[arg(long, value_name = "DIR")]
     pub data: Option<String>,
-    /// Candidates judged at the same time; as many as threads if not given (a search: at most `ahead`)
+    /// Candidates judged at the same time; if not given as many as threads, on a GPU one (a search: at most `ahead`)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub workers: Option<u16>,
     /// Seed of all random numbers

@@ -121,7 +121,7 @@ pub struct Rank {
     /// Fresh networks of the winner to test
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
     pub learners: u16,
-    /// Candidates trained at the same time; as many as threads if not given
+    /// Candidates trained at the same time; if not given as many as threads, on a GPU one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub workers: Option<u16>,
     /// Print the result as JSON

@@ -1,12 +1,13 @@
 //! A sample of architectures, judged by all evaluators: the part.
 
-use super::{SAMPLE, TEACHER, begun, judged, materials, steps, workers};
+use super::{SAMPLE, TEACHER, begun, judged, materials, steps};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
 use gtn_cli::nas::correlate::{self, CONFIG, CorrelateConfig, Judged, correlate_with};
 use gtn_cli::nas::folder::Folder;
 use gtn_cli::nas::judging::Judging;
+use gtn_cli::threads;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,7 +45,7 @@ impl Part for Correlated {
     }
 
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
-        let workers = workers(bench.device);
+        let workers = threads::workers(bench.device.is_cpu());
         let Some(materials) = materials(bench, &self.config.judging)? else { return Ok(None) };
         let folder = Folder::at(&bench.folder.run(SAMPLE), CONFIG);
         let config = begun(&folder, &self.config)?;

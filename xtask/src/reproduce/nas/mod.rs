@@ -15,7 +15,6 @@ use super::profile::Profile;
 use super::source::Source;
 use super::teaching::Learned;
 use anyhow::{Result, bail};
-use candle_core::Device;
 use gtn_cli::commands::train::{Ended, train_on};
 use gtn_cli::config::{Config, Layer, RunConfig};
 use gtn_cli::fingerprint;
@@ -64,11 +63,6 @@ fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Option<Materials>> 
         );
     }
     Ok(Some(Materials::on(judging, bench.dataset.clone(), Some(teacher), device.clone())?))
-}
-
-/// Architectures judged at the same time: on a GPU, whose memory several would have to share, one.
-fn workers(device: &Device) -> usize {
-    if device.is_cpu() { rayon::current_num_threads() } else { 1 }
 }
 
 /// The configuration to go on with in a folder in which `config` may have begun: with what was settled then.

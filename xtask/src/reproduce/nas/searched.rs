@@ -1,6 +1,6 @@
 //! One search for each of several seeds: the part.
 
-use super::{Correlation, SAMPLE, TEACHER, begun, materials, workers};
+use super::{Correlation, SAMPLE, TEACHER, begun, materials};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::{Context, Result};
 use gtn_cli::config::{Config, Layer};
@@ -8,6 +8,7 @@ use gtn_cli::nas::correlate::CorrelateConfig;
 use gtn_cli::nas::folder::Folder;
 use gtn_cli::nas::judging::EvaluatorName;
 use gtn_cli::nas::search::{CONFIG, SearchConfig, search_with};
+use gtn_cli::threads;
 use gtn_nas::trial::{Trial, best};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,7 +87,7 @@ impl Part for Searches {
 
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
         let tuned: Correlation = bench.results.get(SAMPLE)?;
-        let workers = workers(bench.device);
+        let workers = threads::workers(bench.device.is_cpu());
         let Some(materials) = materials(bench, &self.config.judging)? else { return Ok(None) };
         let mut all = Vec::new();
         for &seed in &self.seeds {

@@ -1,11 +1,12 @@
 //! Long trainings of what searches found: the part.
 
-use super::{Correlation, Found, SAMPLE, begun, judged, materials, steps, workers};
+use super::{Correlation, Found, SAMPLE, begun, judged, materials, steps};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
 use gtn_cli::nas::correlate::{ARCHITECTURES, CONFIG, CorrelateConfig, judge_these};
 use gtn_cli::nas::folder::Folder;
+use gtn_cli::threads;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -65,7 +66,7 @@ impl Part for Trainings {
         let archs: Vec<String> = archs.into_iter().collect();
         let mut config = self.config.clone();
         config.judging.real = tuned.judging.real;
-        let workers = workers(bench.device);
+        let workers = threads::workers(bench.device.is_cpu());
         let Some(materials) = materials(bench, &config.judging)? else { return Ok(None) };
         let folder = Folder::at(&bench.folder.run(&self.id), CONFIG);
         folder.write(&begun(&folder, &config)?)?;
