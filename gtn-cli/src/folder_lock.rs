@@ -24,6 +24,18 @@ impl FolderLock {
     /// # Errors
     /// When another process has it, or the system refuses.
     pub fn take(folder: &Path) -> Result<Self> {
+        Self::lock(folder, File::try_lock)
+    }
+
+    /// The same, but waits until no other process has it: for what takes no longer than writing a file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn wait(folder: &Path) -> Result<Self> {
+        Self::lock(folder, |file| file.lock().map_err(TryLockError::Error))
+    }
+
+    fn lock(folder: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Self> {
         let missing = folder.ancestors().take_while(|above| {
             !above.as_os_str().is_empty() && !above.exists() // The empty path is where we are.
         });
@@ -36,7 +48,7 @@ impl FolderLock {
         loop {
             let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
             let file = open.with_context(place)?;
-            match file.try_lock() {
+            match lock(&file) {
                 Ok(()) if is_at(&file, &path) => return Ok(Self { file, path, made }),
                 // Whoever had it removed it, after it was opened here.
                 Ok(()) => {}
@@ -109,6 +121,24 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["search.toml"]);
+    }
+
+    #[test]
+    fn who_waits_gets_it_after_the_others() {
+        let place = tempfile::tempdir().unwrap();
+        let held = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let lock = FolderLock::wait(place.path()).unwrap();
+                        assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0);
+                        held.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
     }
 
     #[test]

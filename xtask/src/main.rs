@@ -66,13 +66,15 @@
 //! | there | what |
 //! | --- | --- |
 //! | `README.md` | the published figure beside ours, plots, images, and where every figure comes from |
-//! | `*.csv`, `*.svg`, `sheets/*.png` | every single measurement, the plots, synthetic images |
+//! | `*.csv`, `*.svg`, `sheets/*.png` | the figures in numbers, the plots, synthetic images |
 //! | `configs/PART.toml` | what each part measured; `gtn train --config` takes those of trainings |
 //! | `parts/PART.json` | its result, with commit, machine and wall time |
 //! | `runs/PART/` | what it goes on from: a training's run folder with its checkpoint, journals of searches; not for the repository |
 //!
 //! A part whose result is there is never measured again. A training that was killed goes on from
 //! its checkpoint to the same bytes, a search or a sample of architectures from its journal. `OUT/README.md` is put together from all that lies in `OUT`.
+//!
+//! The profile `cuda` has this program built again with the feature `cuda`, as `bench peer --device cuda` does.
 //!
 //! A target is a folder in `reproduce/targets/`: what it measures, and how large in each profile (TOML). To add one, add
 //! it to the list there.
@@ -81,9 +83,11 @@
 //! cargo xtask reproduce --list
 //! cargo xtask reproduce
 //! cargo xtask reproduce mnist-32 --profile cpu --data data
+//! cargo xtask reproduce mnist-32 --profile cuda --data data
 //! ```
 
 mod bench;
+mod cuda_build;
 mod reproduce;
 
 use anyhow::Result;

@@ -123,6 +123,9 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_a_finished_one_is_left_alone() {
     let advice = format!("remove {} and ", done.display());
     assert!(message.contains("was begun with other settings (`batch = 1"), "{message}");
     assert!(message.contains(&advice), "{message}");
+    fs::write(&config, text).unwrap();
+    assert!(files(&killed) == before, "who is refused leaves the page as it was");
+    fs::write(&config, "batch = 1").unwrap();
     fs::remove_file(&done).unwrap();
     fs::remove_file(smoke.join("runs/real-seed1.work.json")).unwrap();
     reproduce("cifar-128", &killed);
@@ -220,14 +223,14 @@ fn what_cannot_be_is_told_in_one_sentence() {
         let text = String::from_utf8(output.stderr).unwrap();
         text.lines().filter(|line| line.starts_with("error: ")).collect::<Vec<_>>().join("\n")
     };
-    if !cfg!(feature = "cuda") {
-        let message = refused(&["--profile", "cuda"]);
-        assert!(message.contains("built without CUDA"), "{message}");
-    }
+    let message = refused(&["--profile", "cuda"]);
+    assert!(message.contains("MNIST is not in data: expected mnist/"), "{message}");
     let message = refused(&["mnist-32", "--profile", "cpu", "--data", "nowhere"]);
     assert!(message.contains("MNIST is not in nowhere: expected mnist/"), "{message}");
-    let message = refused(&["--resume"]);
-    assert!(message.contains("nothing of profile smoke was begun in out"), "{message}");
+    for args in [&["--resume"][..], &["curriculum", "--resume"]] {
+        let message = refused(args);
+        assert!(message.contains("nothing of profile smoke was begun in out"), "{message}");
+    }
     let message = refused(&["mnist-64"]);
     assert!(message.contains("invalid value 'mnist-64'"), "{message}");
     assert!(!folder.path().join("out").exists());

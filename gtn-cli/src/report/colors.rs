@@ -20,15 +20,17 @@ pub(crate) const MUTED: Color = color(0x5F6B7A, 0x9AA5B1);
 pub(crate) const GRID: Color = color(0xE4E7EB, 0x2E3742);
 
 /// What series are drawn in, in this order: blue, vermilion, green, purple, a darker
-/// orange and black of Okabe and Ito's palette, which people with any common color vision can
+/// orange and black, and a darker sky blue and yellow, of Okabe and Ito's palette, which people with any common color vision can
 /// tell apart.
-pub(crate) const SERIES: [Color; 6] = [
+pub(crate) const SERIES: [Color; 8] = [
     color(0x0072B2, 0x56B4E9),
     color(0xD55E00, 0xFF9650),
     color(0x009E73, 0x3CCBA0),
     color(0xB3598C, 0xE7A6CB),
     color(0x8A6100, 0xE69F00),
     color(0x000000, 0xFFFFFF),
+    color(0x45A3DA, 0xA8DCF8),
+    color(0xA89A00, 0xF0E442),
 ];
 
 const fn color(light: u32, dark: u32) -> Color {

@@ -1,9 +1,10 @@
 //! `bench peer --device cuda` on a machine that has a GPU, but neither cargo nor a network: a folder to take there.
 
-use super::root;
+use crate::cuda_build::{cuda_build, succeed};
+use crate::root;
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What starts the comparison there.
@@ -43,31 +44,5 @@ pub(super) fn pack(dir: &Path) -> Result<()> {
         "{} is ready ({megabytes:.1} MB, unpacked where it runs); on a machine with a GPU and PyTorch, start run.sh in it",
         dir.display()
     );
-    Ok(())
-}
-
-/// This program with the feature `cuda`, which is built where this one lacks it.
-pub(super) fn cuda_build() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("this program's own file could not be found")?;
-    if cfg!(feature = "cuda") {
-        return Ok(program);
-    }
-    // TARGET/PROFILE/xtask
-    let target =
-        program.ancestors().nth(2).context("this program was moved out of cargo's folder")?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--package", "xtask", "--features", "cuda", "--target-dir"]);
-    succeed(build.arg(target).current_dir(root()), "this program with the feature `cuda`")?;
-    Ok(target.join("release/xtask"))
-}
-
-/// Has a command make something.
-fn succeed(command: &mut Command, what: &str) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("`{name}` could not be started, which makes {what}"))?;
-    ensure!(status.success(), "`{name}` did not make {what} ({status}); its message is above");
     Ok(())
 }

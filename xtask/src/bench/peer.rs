@@ -1,14 +1,14 @@
 //! `cargo xtask bench peer`: PyTorch and this workspace take turns.
 
 use super::case::Case;
-use super::pack::{cuda_build, pack};
+use super::pack::pack;
 use super::place::{Kind, Place};
 use super::sides::{EAGER, Sides};
 use super::table::{HEADER, Outcome, Row};
+use crate::cuda_build::go_on_with_cuda;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return pack(dir);
     }
     if args.place.device == Kind::Cuda && !cfg!(feature = "cuda") {
-        return again_with_cuda();
+        match go_on_with_cuda()? {}
     }
     let sides = match args.packed {
         true => Sides::packed(args.place)?,
@@ -93,20 +93,5 @@ fn judge(row: &Row, tolerance: f64) -> Result<()> {
         }
         Outcome::Missing { .. } => {}
     }
-    Ok(())
-}
-
-/// Runs this command in a build that has the feature `cuda`.
-fn again_with_cuda() -> Result<()> {
-    let program = cuda_build()?;
-    let status = Command::new(&program)
-        .args(std::env::args_os().skip(1))
-        .status()
-        .with_context(|| format!("{} could not be started", program.display()))?;
-    ensure!(
-        status.success(),
-        "{}, this program with the feature `cuda`, failed ({status}); its message is above",
-        program.display()
-    );
     Ok(())
 }

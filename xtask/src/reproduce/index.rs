@@ -29,8 +29,7 @@ pub(super) fn write(out: &Path, studies: &[Study]) -> Result<()> {
             study.target.published()
         );
         let Some(found) = found else {
-            let done = study.records()?.iter().flatten().count();
-            let _ = writeln!(text, "{done} of {} parts are done.", study.parts.len());
+            let _ = writeln!(text, "{} of {} parts are done.", study.done()?, study.parts.len());
             continue;
         };
         let _ = writeln!(text, "{}", found.report.summary.markdown());

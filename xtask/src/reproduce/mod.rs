@@ -35,7 +35,7 @@ Examples:
   cargo xtask reproduce mnist-32 --profile cpu --data data
                                               writes results/mnist-32/cpu/
   cargo xtask reproduce --profile cpu --resume
-                                              goes on with all that was begun
+                                              goes on with all that was begun, and begins nothing
 
 What was measured before is not measured again, and what was stopped or killed goes on from its last
 checkpoint, or the last architecture that it judged (learners are judged again): the same command again
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     targets: Vec<&'static dyn Target>,
 
     /// Say what each target measures, what was published, and what it costs
-    #[arg(long, conflicts_with_all = ["targets", "profile", "data", "out", "resume"])]
+    #[arg(long)]
     list: bool,
 
     /// How large everything is
@@ -65,22 +65,24 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Of all targets, only those that were begun
-    #[arg(long, conflicts_with = "targets")]
+    /// Only what was begun
+    #[arg(long)]
     resume: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let targets = if args.targets.is_empty() { &TARGETS[..] } else { &args.targets };
     if args.list {
-        return gtn_cli::output::print(&targets::list()?);
+        return gtn_cli::output::print(&targets::list(targets)?);
     }
     gtn_cli::log_to_stderr(Verbosity { verbose: 0, quiet: false });
     let library = Library::new(args.data.as_deref(), args.profile);
     let out = args.out.clone().unwrap_or_else(|| args.profile.out());
-    let targets = if args.targets.is_empty() { &TARGETS[..] } else { &args.targets };
-    let studies = studies(targets, args.profile, &out, &library)?;
-    let studies: Vec<_> =
-        studies.into_iter().filter(|study| !args.resume || study.has_begun()).collect();
+    let mut studies = targets
+        .iter()
+        .map(|&target| Study::new(target, args.profile, &out, &library))
+        .collect::<Result<Vec<_>>>()?;
+    studies.retain(|study| !args.resume || study.has_begun());
     ensure!(
         !studies.is_empty(),
         "nothing of profile {} was begun in {}; leave --resume out to begin",
@@ -94,18 +96,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             unfinished.push(study);
         }
     }
-    let device = if unfinished.is_empty() { Device::Cpu } else { args.profile.device()? };
     // What is missing for the last target is told before the first one runs.
-    for study in unfinished {
+    for study in &unfinished {
         library.open(study.target.source(study.profile))?;
     }
+    let device = if unfinished.is_empty() { Device::Cpu } else { args.profile.device()? };
     let origin = Origin::here(&device);
     let lab = Lab { library, device, interrupt: Interrupt::listen()?, origin };
     for study in &studies {
         let _lock = FolderLock::take(study.folder.path())?;
+        study.check(&lab)?;
         let ended = study.measure(&lab);
         // A part that fails takes nothing from the page of those before it, and is what there is to tell.
-        let written = publish(study, args.profile, &out, &lab);
+        let written = publish(study, &out);
         let ended = ended?;
         written?;
         if ended == Ended::Interrupted {
@@ -116,26 +119,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Writes the page of a study, and the index of all that lies in `out`.
-fn publish(study: &Study, profile: Profile, out: &Path, lab: &Lab) -> Result<()> {
+fn publish(study: &Study, out: &Path) -> Result<()> {
     if page::write(study)? {
         let readme = study.folder.file("README.md");
         gtn_cli::output::print(&format!("{}\n", readme.display()))?;
     }
+    // Others may measure other targets there, and be done at the same time.
+    let _lock = FolderLock::wait(out)?;
     let mut all = Vec::new();
-    for each in Profile::ALL {
-        let usual = Library::new(None, each);
-        let library = if each == profile { &lab.library } else { &usual };
-        all.extend(studies(&TARGETS, each, out, library)?);
+    for profile in Profile::ALL {
+        for target in TARGETS {
+            all.push(Study::found(target, profile, out)?);
+        }
     }
     index::write(out, &all)
-}
-
-/// These targets in a profile.
-fn studies(
-    targets: &[&'static dyn Target],
-    profile: Profile,
-    out: &Path,
-    library: &Library,
-) -> Result<Vec<Study>> {
-    targets.iter().map(|&target| Study::new(target, profile, out, library)).collect()
 }

@@ -1,7 +1,6 @@
 //! The page of one target in one profile.
 
 use super::part::Record;
-use super::profile::Profile;
 use super::report::Table;
 use super::study::{Findings, Study};
 use super::worklog::words;
@@ -70,7 +69,7 @@ fn page(study: &Study, found: &Findings, by_hand: Option<&str>) -> Result<String
     }
     let _ = writeln!(text, "{}", parts.markdown());
     let csv = report.csv.iter().map(|(file, _)| format!("[{file}]({file})")).collect::<Vec<_>>();
-    let _ = writeln!(text, "Every single measurement: {}.\n", csv.join(", "));
+    let _ = writeln!(text, "In numbers: {}.\n", csv.join(", "));
     let _ = writeln!(text, "```sh\n{}\n```", command(study));
     Ok(text)
 }
@@ -111,12 +110,7 @@ pub(super) fn origin(found: &Findings) -> String {
 
 /// How to measure it again.
 pub(super) fn command(study: &Study) -> String {
-    let data = if study.profile == Profile::Smoke { "" } else { " --data DIR" };
-    // `cargo xtask` builds without CUDA.
-    let xtask = match study.profile {
-        Profile::Smoke | Profile::Cpu => "cargo xtask",
-        Profile::Cuda => "cargo run --release --package xtask --features cuda --",
-    };
+    let data = if study.on_stand_in { "" } else { " --data DIR" };
     let (target, profile) = (study.target.name(), study.profile.name());
-    format!("{xtask} reproduce {target} --profile {profile}{data} --out OUT")
+    format!("cargo xtask reproduce {target} --profile {profile}{data} --out OUT")
 }

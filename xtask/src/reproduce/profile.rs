@@ -1,5 +1,6 @@
 //! How large everything is.
 
+use crate::cuda_build::go_on_with_cuda;
 use crate::root;
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) enum Profile {
     /// Seconds a target: that everything works, with figures that say nothing else
     Smoke,
-    /// An hour to several a target on two cores: --list says how many
+    /// A third of an hour to several hours a target on two cores: --list says how many
     Cpu,
     /// The published sizes, on a GPU
     Cuda,
@@ -51,13 +52,14 @@ impl Profile {
         }
     }
 
-    /// Where it computes.
+    /// Where it computes; goes on as a build with CUDA where it takes one.
     ///
     /// # Errors
-    /// When this build or this machine cannot.
+    /// When this machine cannot.
     pub(super) fn device(self) -> Result<Device> {
         match self {
             Self::Smoke | Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda if !cfg!(feature = "cuda") => match go_on_with_cuda()? {},
             Self::Cuda => Ok(cuda(0, Precision::Single).context("--profile cuda")?),
         }
     }

@@ -89,6 +89,11 @@ impl Library {
         Self { folder, mnist: OnceCell::new(), cifar10: OnceCell::new() }
     }
 
+    /// Whether the built-in digits stand in for all data sets.
+    pub(super) fn is_stand_in(&self) -> bool {
+        self.folder.is_none()
+    }
+
     /// What configurations call a data set, wherever on this machine it lies.
     pub(super) fn label(&self, source: Source) -> String {
         match self.folder {
@@ -174,15 +179,16 @@ fn find(folder: &Path, source: Source) -> Result<PathBuf> {
     )
 }
 
-/// Whether this is an image folder of JPEG files: its first image tells.
+/// Whether this is an image folder with JPEG files.
 fn holds_jpegs(folder: &Path) -> bool {
-    let first = |folder: &Path| {
+    let within = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).min()
+        entries.map(|entry| entry.path())
     };
-    let image = first(&folder.join("train")).and_then(|class| first(&class));
-    let extension = image.and_then(|image| Some(image.extension()?.to_ascii_lowercase()));
-    extension.is_some_and(|extension| extension == "jpg" || extension == "jpeg")
+    within(&folder.join("train")).flat_map(|class| within(&class)).any(|file| {
+        let extension = file.extension().map(|extension| extension.to_ascii_lowercase());
+        extension.is_some_and(|extension| extension == "jpg" || extension == "jpeg")
+    })
 }
 
 /// A number with commas between its thousands.
@@ -223,14 +229,15 @@ mod tests {
     }
 
     #[test]
-    fn jpegs_are_known_by_the_first_image() {
+    fn jpegs_are_known_beside_other_files() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!holds_jpegs(folder.path()));
         let class = folder.path().join("train/cat");
         fs::create_dir_all(&class).unwrap();
         fs::write(class.join("1.png"), "").unwrap();
         assert!(!holds_jpegs(folder.path()));
-        fs::write(class.join("0.JPG"), "").unwrap();
+        fs::write(folder.path().join("train/.DS_Store"), "").unwrap();
+        fs::write(class.join("2.JPG"), "").unwrap();
         assert!(holds_jpegs(folder.path()));
     }
 

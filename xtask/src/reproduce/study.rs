@@ -21,6 +21,8 @@ pub(super) struct Study {
     pub(super) profile: Profile,
     pub(super) folder: Folder,
     pub(super) parts: Vec<Box<dyn Part>>,
+    /// Whether the built-in digits stand in for its data set.
+    pub(super) on_stand_in: bool,
 }
 
 /// What the parts that are done found.
@@ -59,7 +61,19 @@ impl Study {
         let parts = target
             .parts(target.settings(profile), &library.label(target.source(profile)))
             .with_context(|| format!("the settings of {}, {}", target.name(), profile.name()))?;
-        Ok(Self { target, profile, folder: Folder::new(out, target.name(), profile), parts })
+        let folder = Folder::new(out, target.name(), profile);
+        Ok(Self { target, profile, folder, parts, on_stand_in: library.is_stand_in() })
+    }
+
+    /// A target in a profile as it lies beneath `out`: on a data set or on what stands in for it, whichever more was measured on.
+    ///
+    /// # Errors
+    /// When the settings cannot be, or results are damaged.
+    pub(super) fn found(target: &'static dyn Target, profile: Profile, out: &Path) -> Result<Self> {
+        let usual = Self::new(target, profile, out, &Library::new(None, profile))?;
+        let given =
+            Self::new(target, profile, out, &Library::new(Some(Path::new("data")), profile))?;
+        Ok(if given.done()? > usual.done()? { given } else { usual })
     }
 
     /// Whether a part was begun.
@@ -70,6 +84,11 @@ impl Study {
     /// The records of the parts that are done, with these settings, in their order; `None` for the others.
     pub(super) fn records(&self) -> Result<Vec<Option<Record>>> {
         self.parts.iter().map(|part| self.record(part.as_ref())).collect()
+    }
+
+    /// How many parts are done.
+    pub(super) fn done(&self) -> Result<usize> {
+        Ok(self.records()?.iter().flatten().count())
     }
 
     fn record(&self, part: &dyn Part) -> Result<Option<Record>> {
@@ -90,21 +109,30 @@ impl Study {
         Results(done.collect())
     }
 
-    /// Measures the parts that are not done.
+    /// Sees to it that what is measured belongs to what was.
     ///
     /// # Errors
-    /// When what was begun is of other settings or of other images, or a part fails.
-    pub(super) fn measure(&self, lab: &Lab) -> Result<Ended> {
+    /// When what was begun is of other settings or of other images, or something that went into it is gone.
+    pub(super) fn check(&self, lab: &Lab) -> Result<()> {
         for part in &self.parts {
-            self.check(part.as_ref())?;
+            self.check_settings(part.as_ref())?;
         }
-        let mut records = self.records()?;
+        let records = self.records()?;
         for (part, _) in self.parts.iter().zip(&records).filter(|(_, record)| record.is_none()) {
             self.check_those_after(part.as_ref())?;
         }
         if records.iter().any(Option::is_none) {
             self.check_data(&records, lab.library.open(self.target.source(self.profile))?)?;
         }
+        Ok(())
+    }
+
+    /// Measures the parts that are not done, once all is [checked](Self::check).
+    ///
+    /// # Errors
+    /// When a part fails.
+    pub(super) fn measure(&self, lab: &Lab) -> Result<Ended> {
+        let mut records = self.records()?;
         for (index, part) in self.parts.iter().enumerate() {
             if records[index].is_some() {
                 continue;
@@ -159,7 +187,7 @@ impl Study {
     }
 
     /// Fails where a part was begun with other settings, and something came of it that would be lost.
-    fn check(&self, part: &dyn Part) -> Result<()> {
+    fn check_settings(&self, part: &dyn Part) -> Result<()> {
         let Some((there, here)) = self.difference(part)? else { return Ok(()) };
         let made = self.made_by(part.id());
         ensure!(
@@ -350,29 +378,30 @@ mod tests {
 
         let (result, kept) = (study().folder.result("b"), out.path().join("b.json"));
         std::fs::rename(&result, &kept).unwrap();
-        let message = study().measure(&lab).unwrap_err().to_string();
+        let message = study().check(&lab).unwrap_err().to_string();
         let after = study().folder.result("c").display().to_string();
         assert!(message.contains("b.json is not there, but has gone into"), "{message}");
         assert!(message.contains(&format!("remove {after} and ")), "{message}");
         std::fs::rename(&kept, &result).unwrap();
 
+        study().check(&lab).unwrap();
         let text = std::fs::read_to_string(&result).unwrap();
         let digest = lab.library.open(Source::Mnist).unwrap().about.digest.clone().unwrap();
         std::fs::write(&result, text.replace(&digest, "0")).unwrap();
         std::fs::remove_file(study().folder.result("c")).unwrap();
-        let message = study().measure(&lab).unwrap_err().to_string();
+        let message = study().check(&lab).unwrap_err().to_string();
         assert!(message.contains("b.json was measured on other images than those of"), "{message}");
         std::fs::write(&result, text).unwrap();
 
         let config = std::fs::read_to_string(study().folder.config("b")).unwrap();
         std::fs::remove_file(study().folder.config("b")).unwrap();
-        let message = study().measure(&lab).unwrap_err().to_string();
+        let message = study().check(&lab).unwrap_err().to_string();
         assert!(message.contains("(`none`, now `these`)"), "{message}");
         std::fs::write(study().folder.config("b"), config).unwrap();
         assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
 
         std::fs::write(study().folder.config("b"), "name = 'other'\n").unwrap();
-        let message = study().measure(&lab).unwrap_err().to_string();
+        let message = study().check(&lab).unwrap_err().to_string();
         assert!(message.contains("(`name = 'other'`, now `name = 'b'`)"), "{message}");
         assert!(study().findings().unwrap().is_none(), "what was found otherwise is not told");
     }

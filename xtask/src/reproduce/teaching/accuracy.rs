@@ -152,7 +152,7 @@ fn remarks(found: &[Found], left_out: &[&str], settings: &Settings) -> Result<Ve
         remarks.push(format!("Not measured in this profile: {}.", left_out.join("; ")));
     }
     remarks.extend([
-        "Mean over fresh learners of all seeds; a seed is a training of the teacher. The first standard deviation is that of learners around the mean of their seed, the second that of these means. Judged by the whole test split, which decides nothing.".into(),
+        "Mean over fresh learners of all seeds; a seed is a training of the teacher. The first standard deviation is that of learners around the mean of their seed, the second that of these means; bands in the plot are one standard deviation of all learners of a row. Judged by the whole test split, by which no rate, length or checkpoint is chosen.".into(),
         AGAIN.into(),
     ]);
     if found.iter().any(|found| found.row.kind == Kind::RealData) {

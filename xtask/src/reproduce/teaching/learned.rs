@@ -3,10 +3,13 @@
 use gtn_cli::comparison::at_mark;
 use gtn_cli::records::Accuracy;
 use gtn_core::inner::Rates;
+use serde::de::{Deserializer, Error};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 /// How well the learners of one part did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")] // What is read is checked, below.
 pub(crate) struct Learned {
     /// The steps after which they were judged, the last one last.
     pub(super) steps: Vec<usize>,
@@ -21,6 +24,23 @@ pub(crate) struct Learned {
     /// Where the training of the teacher diverged: its learners then count as guessing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) diverged: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Learned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = Self::deserialize(deserializer)?;
+        let whole = |learner: &Vec<f64>| learner.len() == read.steps.len();
+        if read.steps.is_empty() || read.learners.is_empty() || !read.learners.iter().all(whole) {
+            return Err(D::Error::custom("not every learner has an accuracy for every step"));
+        }
+        Ok(read)
+    }
+}
+
+impl Serialize for Learned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
 }
 
 impl Learned {
@@ -39,5 +59,26 @@ impl Learned {
     /// After the last step.
     pub(crate) fn last(&self) -> Accuracy {
         at_mark(&self.learners, self.steps.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn accuracies_that_are_missing_are_told() {
+        let read = |steps: &[usize], learners: &[&[f64]]| {
+            serde_json::from_value::<Learned>(json!({ "steps": steps, "learners": learners }))
+        };
+        let learned = read(&[1, 2], &[&[0.1, 0.2], &[0.1, 0.4]]).unwrap();
+        assert_eq!(serde_json::from_value::<Learned>(json!(learned)).unwrap(), learned);
+        for (steps, learners) in
+            [(&[1, 2][..], &[&[0.1, 0.2][..], &[0.1]][..]), (&[], &[&[]]), (&[1], &[])]
+        {
+            let error = read(steps, learners).unwrap_err().to_string();
+            assert_eq!(error, "not every learner has an accuracy for every step");
+        }
     }
 }

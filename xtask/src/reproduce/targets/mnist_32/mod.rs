@@ -18,13 +18,10 @@ pub(super) const MNIST_32: Comparison = Comparison {
         Row::teacher("gtn-none", "GTN, no curriculum"),
         Row::teacher("gtn-full", "GTN, full curriculum").published("98.9 % after 32 steps"),
         // To pass the published figure: the paper's learner, in every profile that has the time.
-        Row::teacher("gtn-tuned", "GTN, full curriculum, the paper's learner, tuned"),
-        Row::teacher("gtn-adam", "GTN, full curriculum, the paper's learner, by Adam"),
-        Row::teacher("gtn-late", "GTN, full curriculum, the paper's learner, judged late"),
-        Row::teacher(
-            "gtn-widths",
-            "GTN, full curriculum, random widths, judged by the paper's learner",
-        ),
+        Row::teacher("gtn-tuned", "full curriculum, paper's learner, tuned"),
+        Row::teacher("gtn-adam", "full curriculum, paper's learner, by Adam"),
+        Row::teacher("gtn-late", "full curriculum, paper's learner, judged late"),
+        Row::teacher("gtn-widths", "full curriculum, paper's learner, random widths"),
     ],
     settings: |profile| settings!(profile),
 };
