@@ -14,8 +14,9 @@ out=$(cd "$out" && pwd)
 build=$out/build
 
 # candle's kernels, and the names of all CUDA functions that cudarc declares.
+host=$(rustc -vV | sed -n 's/^host: //p')
 package() {
-  cargo metadata --format-version 1 --all-features --manifest-path "$sources/../Cargo.toml" |
+  cargo metadata --format-version 1 --features cuda --filter-platform "$host" --manifest-path "$sources/../Cargo.toml" |
     grep -oE "\"[^\"]*/$1-[0-9][^\"/]*/Cargo.toml\"" | head -1 | tr -d '"' | xargs dirname
 }
 candle=$(package candle-kernels)

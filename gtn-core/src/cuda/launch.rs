@@ -10,7 +10,7 @@ use candle_core::cuda_backend::{CudaDType, CudaDevice, CudaStorage, DeviceId, Wr
 use candle_core::{DType, Storage, Tensor};
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// All kernels: see `kernels.cu`.
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
