@@ -26,8 +26,9 @@ if [ ! -x "$here/xtask" ]; then
 fi
 export PYTHON
 export LD_LIBRARY_PATH="$libraries${libraries:+${LD_LIBRARY_PATH:+:}}${LD_LIBRARY_PATH:-}"
-if [ -n "$(ldd "$here/xtask" | grep 'not found' | grep -v libcuda.so)" ]; then
-    ldd "$here/xtask" | grep 'not found' >&2
+missing=$(ldd "$here/xtask" | grep 'not found' | grep -v 'libcuda\.so' || true)
+if [ -n "$missing" ]; then
+    echo "$missing" >&2
     echo "$PYTHON has no PyTorch that brings these libraries: install PyTorch for CUDA 13, or name a folder with them in LD_LIBRARY_PATH" >&2
     exit 1
 fi
