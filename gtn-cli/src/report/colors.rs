@@ -20,8 +20,8 @@ pub(crate) const MUTED: Color = color(0x5F6B7A, 0x9AA5B1);
 pub(crate) const GRID: Color = color(0xE4E7EB, 0x2E3742);
 
 /// What series are drawn in, in this order: blue, vermilion, green, purple, a darker
-/// orange and black, and a darker sky blue and yellow, of Okabe and Ito's palette, which people with any common color vision can
-/// tell apart.
+/// orange and black of Okabe and Ito's palette, which people with any common color vision can
+/// tell apart; for what is more, its sky blue and its yellow, darker, which are near the first and the fifth.
 pub(crate) const SERIES: [Color; 8] = [
     color(0x0072B2, 0x56B4E9),
     color(0xD55E00, 0xFF9650),
