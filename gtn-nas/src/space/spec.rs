@@ -86,13 +86,14 @@ impl FromStr for SpaceSpec {
 
 /// Sets sizes as in `channels=4,repeats=1`.
 fn set(text: &str, sizes: &str, known: &mut [(&str, &mut usize)]) -> Result<()> {
+    let mut given = Vec::new();
     for pair in sizes.split(',').filter(|pair| !pair.is_empty()) {
         let names: Vec<String> = known.iter().map(|(name, _)| format!("{name}=N")).collect();
         let size = pair.split_once('=').and_then(|(name, value)| {
             let value: usize = value.parse().ok().filter(|value| (1..=1024).contains(value))?;
             Some((known.iter_mut().find(|(known, _)| *known == name)?, value))
         });
-        let Some(((_, size), value)) = size else {
+        let Some(((name, size), value)) = size else {
             let expected = match names.as_slice() {
                 [] => "it has no sizes to set".to_owned(),
                 names => {
@@ -101,6 +102,10 @@ fn set(text: &str, sizes: &str, known: &mut [(&str, &mut usize)]) -> Result<()> 
             };
             return Err(Error::parse("search space", text, expected));
         };
+        if given.contains(name) {
+            return Err(Error::parse("search space", text, format!("{name} is given twice")));
+        }
+        given.push(*name);
         **size = value;
     }
     Ok(())
@@ -122,6 +127,7 @@ mod tests {
             ("cell:node=3", "expected nodes=N"),
             ("cell:nodes=0", "found `nodes=0`"),
             ("nb201:cells", "found `cells`"),
+            ("cell:nodes=2,channels=4,nodes=3", "nodes is given twice"),
         ] {
             let message = text.parse::<SpaceSpec>().unwrap_err().to_string();
             assert!(message.contains(why), "{message}");

@@ -179,11 +179,12 @@ fn find(folder: &Path, source: Source) -> Result<PathBuf> {
     )
 }
 
-/// Whether this is an image folder with JPEG files.
+/// Whether this is an image folder with JPEG files, hidden ones aside, which are not read.
 fn holds_jpegs(folder: &Path) -> bool {
     let within = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path())
+        let seen = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        seen.map(|entry| entry.path())
     };
     within(&folder.join("train")).flat_map(|class| within(&class)).any(|file| {
         let extension = file.extension().map(|extension| extension.to_ascii_lowercase());
@@ -235,6 +236,7 @@ mod tests {
         let class = folder.path().join("train/cat");
         fs::create_dir_all(&class).unwrap();
         fs::write(class.join("1.png"), "").unwrap();
+        fs::write(class.join("._1.jpg"), "").unwrap();
         assert!(!holds_jpegs(folder.path()));
         fs::write(folder.path().join("train/.DS_Store"), "").unwrap();
         fs::write(class.join("2.JPG"), "").unwrap();
