@@ -66,12 +66,18 @@ pub(crate) fn percent(fraction: f64) -> String {
 
 /// A difference of fractions in percent.
 pub(crate) fn points(fraction: f64) -> String {
-    format!("{:.2}", 100.0 * fraction)
+    let text = format!("{:.2}", 100.0 * fraction);
+    if text == "-0.00" { "0.00".into() } else { text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_has_no_sign() {
+        assert_eq!([-0.00004, -0.00006, 0.0].map(points), ["0.00", "-0.01", "0.00"]);
+    }
 
     #[test]
     fn tables_are_markdown() {
