@@ -38,13 +38,13 @@ impl Shuffled {
         Ok(Self { split, targets: Targets::new(classes, device)?, augment, seed })
     }
 
-    /// The same with `augment` applied to each image; `pad` is the key by which a configuration says how far it pads.
+    /// The same with `augment` applied to each image; `table` is what a configuration has it in.
     ///
     /// # Errors
-    /// [`Usage`] when it pads more than there is image.
-    pub fn augmented(self, augment: Augment, pad: &str) -> Result<Self> {
+    /// [`Usage`] when it pads or hides more than there is image.
+    pub fn augmented(self, augment: Augment, table: &str) -> Result<Self> {
         let fits = self.split.shuffled(1, 0).and_then(|batches| batches.augmented(augment));
-        fits.map_err(|error| Usage::error(format!("{pad}: {error}")))?;
+        fits.map_err(|error| Usage::error(format!("{table}.{error}")))?;
         Ok(Self { augment, ..self })
     }
 
@@ -56,7 +56,7 @@ impl Shuffled {
         let augment = Augment { pad: config.data.pad, flip: config.data.flip, cutout: 0 };
         let seed = Seed(config.recipe.seed).derive("real batches", 0);
         let classes = dataset.classes().len();
-        Self::new(dataset.train(), classes, seed, device)?.augmented(augment, "data.pad")
+        Self::new(dataset.train(), classes, seed, device)?.augmented(augment, "data")
     }
 
     /// The same images in another order.

@@ -10,7 +10,7 @@ pub struct MetricsLine {
     pub iteration: usize,
     /// The learner's cross-entropy on real data, in nats.
     pub meta_loss: f64,
-    /// The learner's cross-entropy on its synthetic batches, in nats.
+    /// The learner's cross-entropy on its last synthetic batch, in nats.
     pub inner_loss: f64,
     /// Global norm of the meta-gradient, before any clipping.
     pub gradient_norm: f64,

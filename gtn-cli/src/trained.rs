@@ -8,7 +8,6 @@ use crate::report::words::word;
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
-use gtn_core::data::ImageShape;
 use gtn_core::seed::Seed;
 use gtn_core::trainer::{TeachingSet, Trainer};
 use gtn_data::Dataset;
@@ -82,18 +81,6 @@ impl Trained {
     #[must_use]
     pub fn real(&self) -> &Shuffled {
         &self.real
-    }
-
-    /// The shape of the images.
-    #[must_use]
-    pub fn image(&self) -> ImageShape {
-        image_shape(&self.dataset)
-    }
-
-    /// The number of classes.
-    #[must_use]
-    pub fn classes(&self) -> usize {
-        self.dataset.classes().len()
     }
 
     /// The seed of the `index`-th thing called `name`.

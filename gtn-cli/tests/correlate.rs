@@ -139,4 +139,9 @@ fn what_cannot_be_is_refused() {
     let message =
         error(gtn_in(folder.path()).args(args("correlate --resume --out b --full-steps 4")), 2);
     assert!(message.contains("full.steps = 3, not 4"), "{message}");
+    let config = folder.path().join("b/correlate.toml");
+    let edited = fs::read_to_string(&config).unwrap().replacen("steps = 3", "steps = 4", 1);
+    fs::write(&config, edited).unwrap();
+    let message = error(gtn_in(folder.path()).args(args("correlate --resume --out b")), 1);
+    assert!(message.contains("was not judged by full after 4 steps"), "{message}");
 }

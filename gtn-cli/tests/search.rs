@@ -330,6 +330,14 @@ fn what_does_not_go_together_is_refused() {
             "budget.trials must be at least 1",
         ),
         (
+            "search --evaluator real --set real.batch=9000000000000000000 --out a",
+            "real.batch must be at most 100000, found 9000000000000000000",
+        ),
+        (
+            "search --evaluator real --set tuning.architectures=100000000000 --out a",
+            "tuning.architectures must be at most 100000",
+        ),
+        (
             "search --evaluator params --set budget.steps=0 --out a",
             "budget.steps must be at least 1",
         ),
@@ -340,7 +348,11 @@ fn what_does_not_go_together_is_refused() {
         ("search --evaluator params --set budget.seconds=nan --out a", "above 0, found NaN"),
         (
             "search --evaluator real --set full.augment.pad=28 --data digits:100 --out a",
-            "full.augment.pad: ",
+            "full.augment.pad: expected less than 28, the image's shorter side, found 28",
+        ),
+        (
+            "search --evaluator real --set full.augment.cutout=30 --data digits:100 --out a",
+            "full.augment.cutout: expected less than 28, the image's shorter side, found 30",
         ),
         (
             "search --resume --evaluator params --out run",

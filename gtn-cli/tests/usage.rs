@@ -2,21 +2,32 @@
 
 mod common;
 
+use clap::CommandFactory;
 use common::{error, gtn, gtn_in, workplace};
+use gtn_cli::args::Cli;
 use std::fs;
 
 fn stdout(args: &[&str]) -> String {
     String::from_utf8(gtn().args(args).assert().success().get_output().stdout.clone()).unwrap()
 }
 
+/// The words by which each command is called that does something by itself, of `command` and those below it.
+fn commands(command: &clap::Command, words: &[&str]) -> Vec<String> {
+    let itself = (!command.is_subcommand_required_set()).then(|| words.join(" "));
+    let below = command.get_subcommands();
+    let below = below.flat_map(|below| commands(below, &[words, &[below.get_name()]].concat()));
+    itself.into_iter().chain(below).collect()
+}
+
 #[test]
 fn every_command_shows_examples() {
-    for command in ["train", "eval", "export", "report", "quickstart", "completions"] {
-        let help = stdout(&[command, "--help"]);
+    let all = commands(&Cli::command(), &[]);
+    assert!(all.contains(&"search".into()) && all.contains(&"data info".into()), "{all:?}");
+    for command in all {
+        let help = stdout(&[&command.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat());
         assert!(help.contains("Examples:") && help.contains(&format!("  gtn {command}")), "{help}");
     }
     assert!(stdout(&["--help"]).contains("Examples:"));
-    assert!(stdout(&["data", "info", "--help"]).contains("Examples:"));
 }
 
 #[test]
@@ -77,7 +88,7 @@ fn wrong_configurations_exit_with_2_and_name_the_key() {
             &["--config", "tiny.toml", "--device", "cuda:4000"],
             &["--device cuda:4000", "cannot be opened", missing],
         ),
-        (&["--config", "tiny.toml", "--set", "data.pad=28"], &["pad"]),
+        (&["--config", "tiny.toml", "--set", "data.pad=28"], &["data.pad: expected less than 28"]),
     ] {
         let mut command = gtn_in(folder.path());
         let message = error(command.args(["train", "--out", "run"]).args(args), 2);

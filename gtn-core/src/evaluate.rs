@@ -6,7 +6,7 @@ use crate::inner::InnerOptimizer;
 use crate::meta::Taught;
 use crate::network::Network;
 use crate::seed::Seed;
-use crate::trainer::{TeachingSet, TeachingStep, fresh_learner};
+use crate::trainer::{TeachingSet, TeachingStep};
 use candle_core::{DType, Device, Tensor};
 
 /// Teaches a fresh learner, whose weights `draw` decides.
@@ -63,7 +63,7 @@ pub fn teach_by(
         Some(Ok(first)) => first.batch.images.device().clone(),
         _ => Device::Cpu,
     };
-    let params = fresh_learner(network, draw, &device)?;
+    let params = network.first_params(draw, &device)?;
     let mut state = optimizer.start(params.flat())?;
     let running = network.fresh_running(params.flat().dtype(), &device)?;
     let mut taught = Taught { params, running };

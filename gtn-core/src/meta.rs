@@ -62,8 +62,6 @@ pub struct Taught {
 pub struct MetaGradient {
     /// The meta-losses added up.
     pub meta_loss: f64,
-    /// How many there were.
-    pub exams: usize,
     /// The learner's loss on each step's batch, before the step.
     pub inner_losses: Vec<f64>,
     /// The gradient of the sum of the meta-losses by the rates of each step.
@@ -193,7 +191,6 @@ pub fn meta_gradient(
     let rates = rates.chunks_exact(2).map(|pair| Rates { lr: pair[0], momentum: pair[1] });
     Ok(MetaGradient {
         meta_loss: losses.iter().sum(),
-        exams: losses.len(),
         inner_losses,
         rates: rates.collect(),
         taught: learned,

@@ -64,7 +64,7 @@ pub struct OuterSpec {
     pub beta1: f64,
     /// Decay of the mean of squares; at least 0, below 1.
     pub beta2: f64,
-    /// Added to the root of the mean of squares; at least 10⁻³⁰, so that it is a number of single precision.
+    /// Added to the root of the mean of squares; at least 10⁻²⁰, more than the least root in single precision.
     pub epsilon: f64,
     /// Learning rate of the last meta-iteration, as a share of the first; 0 to 1.
     pub final_lr: f64,

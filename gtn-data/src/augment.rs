@@ -27,7 +27,7 @@ pub struct Augment {
 impl Augment {
     pub(crate) fn check(&self, shape: ImageShape) -> Result<()> {
         let limit = shape.height.min(shape.width);
-        for (what, size) in [("padding", self.pad), ("side of cutout", self.cutout)] {
+        for (what, size) in [("pad", self.pad), ("cutout", self.cutout)] {
             if size >= limit {
                 let expected = format!("less than {limit}, the image's shorter side");
                 return Err(Error::invalid(what, expected, size));
@@ -197,7 +197,7 @@ mod tests {
         assert!(Augment { pad: 2, flip: true, cutout: 2 }.check(SHAPE).is_ok());
         for size in [3, usize::MAX] {
             for (augment, what) in [
-                (Augment { pad: size, ..Augment::default() }, "padding: expected less than 3"),
+                (Augment { pad: size, ..Augment::default() }, "pad: expected less than 3"),
                 (Augment { cutout: size, ..Augment::default() }, "cutout: expected less than 3"),
             ] {
                 let message = augment.check(SHAPE).unwrap_err().to_string();

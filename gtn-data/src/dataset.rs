@@ -104,6 +104,7 @@ impl Deref for Split {
 pub struct Dataset {
     name: String,
     format: Format,
+    jpeg: bool,
     classes: Vec<String>,
     train: Split,
     validation: Split,
@@ -126,18 +127,19 @@ impl Dataset {
         test: LabeledImages,
         holdout: Holdout,
     ) -> Result<Self> {
-        Self::cut(name.into(), Format::Memory, Parts { classes, train, test }, holdout)
+        Self::cut(name.into(), Format::Memory, Parts { classes, train, test, jpeg: false }, holdout)
     }
 
     pub(crate) fn cut(
         name: String,
         format: Format,
-        Parts { classes, train, test }: Parts,
+        Parts { classes, train, test, jpeg }: Parts,
         holdout: Holdout,
     ) -> Result<Self> {
         check_part("training images", &train, &classes)?;
         let (train, validation) = holdout.cut(&train, classes.len())?;
-        Self::from_splits(name, format, classes, [train, validation, test])
+        let dataset = Self::from_splits(name, format, classes, [train, validation, test])?;
+        Ok(Self { jpeg, ..dataset })
     }
 
     /// A data set whose training, validation and test images are already apart.
@@ -165,6 +167,7 @@ impl Dataset {
         Ok(Self {
             name,
             format,
+            jpeg: false,
             classes,
             train: split(train),
             validation: split(validation),
@@ -180,6 +183,11 @@ impl Dataset {
     /// Where the images came from.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether an image, of whatever split, was stored as JPEG, whose pixels are not those that were encoded.
+    pub fn holds_jpeg(&self) -> bool {
+        self.jpeg
     }
 
     /// The names of the classes; label `k` means `classes()[k]`.

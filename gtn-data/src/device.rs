@@ -139,7 +139,7 @@ impl Shuffled {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the padding is not smaller than the image.
+    /// [`Error::Invalid`] if the padding or the hidden square is not smaller than the image.
     pub fn augmented(self, augment: Augment) -> Result<Self> {
         augment.check(self.split.shape)?;
         Ok(Self { augment, ..self })

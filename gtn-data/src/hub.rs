@@ -81,6 +81,7 @@ pub fn download(set: Hosted, holdout: Holdout) -> Result<Dataset> {
         classes: set.classes().map(str::to_owned).to_vec(),
         train: set.part(&fetched.train_images, &fetched.train_labels)?,
         test: set.part(&fetched.test_images, &fetched.test_labels)?,
+        jpeg: false,
     };
     Dataset::cut(name.to_owned(), Format::Hub, parts, holdout)
 }

@@ -103,6 +103,34 @@ pub struct Trial<A> {
     pub elapsed: f64,
 }
 
+/// What trials took together.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spent {
+    /// How many there are.
+    pub trials: usize,
+    /// Training steps of all.
+    pub steps: usize,
+    /// Seconds of the search until the last of them was known.
+    pub seconds: f64,
+}
+
+impl Spent {
+    /// What these trials took.
+    pub fn on<'a, A: 'a>(trials: impl IntoIterator<Item = &'a Trial<A>>) -> Self {
+        trials.into_iter().fold(Self::default(), Self::and)
+    }
+
+    /// With another trial.
+    #[must_use]
+    pub fn and<A>(self, trial: &Trial<A>) -> Self {
+        Self {
+            trials: self.trials + 1,
+            steps: self.steps + trial.measured.steps,
+            seconds: self.seconds.max(trial.elapsed),
+        }
+    }
+}
+
 impl<A> Trial<A> {
     /// The score, if there is one: the higher, the better.
     pub fn score(&self) -> Option<f64> {

@@ -41,7 +41,7 @@ impl LearnerFamily for Residual {
                 Layer::Sum { of: vec![input, output] },
             ]);
         }
-        layers.extend([Layer::GlobalAvgPool, Layer::Classifier { name: "fc".into() }]);
+        layers.extend([Layer::GlobalAvgPool {}, Layer::Classifier { name: "fc".into() }]);
         Network::new(&layers, image, classes, Normalization::default())
     }
 }

@@ -9,7 +9,7 @@ use crate::nas::search::{Searched, search};
 use crate::output;
 use crate::report::words::{fine_percent, short, word};
 use anyhow::{Result, bail};
-use gtn_nas::trial::{Trial, ranked};
+use gtn_nas::trial::{Spent, Trial, ranked};
 use serde::Serialize;
 use std::path::Path;
 
@@ -70,16 +70,16 @@ struct Summary<'a> {
 impl<'a> Summary<'a> {
     fn of(found: &'a Searched) -> Self {
         let Searched { config, trials, .. } = found;
-        let ranked = ranked(trials);
+        let (spent, ranked) = (Spent::on(trials), ranked(trials));
         Self {
             space: config.space.to_string(),
             strategy: &config.strategy,
             evaluator: config.evaluator,
             seed: config.seed,
-            trials: trials.len(),
-            failed: trials.len() - ranked.len(),
-            steps: trials.iter().map(|trial| trial.measured.steps).sum(),
-            seconds: trials.iter().map(|trial| trial.elapsed).fold(0.0, f64::max),
+            trials: spent.trials,
+            failed: spent.trials - ranked.len(),
+            steps: spent.steps,
+            seconds: spent.seconds,
             best: ranked.first().copied(),
             top: ranked.into_iter().take(SHOWN).collect(),
         }

@@ -231,7 +231,7 @@ impl Session {
         };
         let real = Shuffled::training(&config, dataset, device)?;
         // Nothing is written before all that a configuration can get wrong was tried.
-        if there.is_none_or(|there| there.data.path != config.data.path) {
+        if there.as_ref() != Some(&config) {
             write_whole(&run.config(), config.to_toml()?.as_bytes())?;
         }
         if !run.data().is_file() {

@@ -26,8 +26,12 @@ impl Layer {
     /// # Errors
     /// When it cannot be read, or [`Usage`] when it is no TOML.
     pub fn file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let bytes = std::fs::read(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            Usage::error(format!("{}, byte {place}: expected text in UTF-8", path.display()))
+        })?;
         Self::parse(&path.display().to_string(), &text)
     }
 

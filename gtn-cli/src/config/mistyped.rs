@@ -38,7 +38,9 @@ pub(super) fn readable(message: &str) -> String {
         "usize" | "u64" | "u32" => "a whole number, 0 or more".to_owned(),
         "f64" | "f32" => "a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
-        other if other.starts_with("struct ") => "a table".to_owned(),
+        other if other.starts_with("struct ") || other.starts_with("internally tagged enum ") => {
+            "a table".to_owned()
+        }
         other => other.to_owned(),
     };
     let mismatch = ["invalid type: ", "invalid value: ", "invalid length "]

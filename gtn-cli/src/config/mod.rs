@@ -14,7 +14,7 @@ mod overrides;
 mod preset;
 mod unknown;
 
-pub(crate) use counts::expect_some;
+pub(crate) use counts::{AT_ONCE, SOME, expect_within};
 pub use layer::Layer;
 pub use layered::{Config, Difference};
 pub use overrides::Override;
@@ -88,9 +88,9 @@ impl Config for RunConfig {
 
     fn validate(&self) -> Result<()> {
         self.recipe.validate()?;
-        expect_some([
-            ("run.checkpoint_every", Some(self.run.checkpoint_every)),
-            ("run.validate_every", self.run.validate_every),
+        expect_within([
+            ("run.checkpoint_every", Some(self.run.checkpoint_every), SOME),
+            ("run.validate_every", self.run.validate_every, SOME),
         ])?;
         self.data.validate()
     }

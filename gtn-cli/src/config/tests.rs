@@ -81,7 +81,9 @@ fn another_kind_takes_nothing_over() {
     let pixels = RunConfig::load(&[file, set(&["teacher.kind=pixels"])]).unwrap();
     assert_eq!(pixels.recipe.teacher, TeacherSpec::Pixels { learned_labels: false });
     let message = refused(&[set(&["teacher.kind=pixels", "teacher.noise=5"])]);
-    assert!(message.starts_with("command line: unknown key `teacher.noise`"), "{message}");
+    // Nothing is like it: what there is instead is told.
+    let known = "`kind`, `learned_labels`";
+    assert_eq!(message, format!("command line: unknown key `teacher.noise`; known there: {known}"));
 }
 
 #[test]
@@ -122,6 +124,11 @@ fn wrong_types_name_key_found_and_expected() {
         ("data.flip=1", "data.flip: expected true or false, found integer `1`"),
         ("learner.weight_norm=1", "learner.weight_norm: expected true or false, found integer `1`"),
         ("seed.x=1", "seed.x: expected a whole number, 0 or more, found map"),
+        ("teacher=real", "teacher: expected a table, found string \"real\""),
+        (
+            "learner.widths=[[4,4,4],4,4]",
+            "learner.widths: expected a number, or a range [least, most] to draw it from",
+        ),
     ] {
         assert_eq!(refused(&[set(&[given])]), format!("command line: {expected}"));
     }
@@ -211,4 +218,13 @@ fn a_learner_of_layers_survives_writing() {
     assert_eq!(config.recipe.learner.to_string(), "custom (6 layers)");
     let written = text(&config.to_toml().unwrap());
     assert_eq!(RunConfig::load(&[written]).unwrap(), config);
+}
+
+#[test]
+fn a_layer_with_an_unknown_key_is_refused() {
+    for op in ["global_avg_pool", "mean_norm', name = 'norm"] {
+        let layers = format!("[{{ op = '{op}', odd = 3 }}, {{ op = 'classifier', name = 'fc' }}]");
+        let message = refused(&[text(&format!("[learner]\npreset = 'custom'\nlayers = {layers}"))]);
+        assert!(message.contains("unknown field `"), "{message}");
+    }
 }

@@ -5,6 +5,9 @@ use toml::{Table, Value};
 /// How much more likely a key of the same table was meant than one of another table.
 const SAME_TABLE: f64 = 0.1;
 
+/// How alike a key must be to be taken for what was meant: 1 is the same.
+const ALIKE: f64 = 0.8;
+
 /// One sentence about the first key of `given` that `known` does not have.
 pub(super) fn find(given: &Table, known: &Table) -> Option<String> {
     let (path, parent) = first(given, known)?;
@@ -14,11 +17,23 @@ pub(super) fn find(given: &Table, known: &Table) -> Option<String> {
         strsim::jaro_winkler(&path, &candidate.1) + same
     };
     let nearest = all(known).into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let hint = nearest.map(|(parent, key)| {
-        let full = [parent, vec![key]].concat().join(".");
-        format!("; did you mean `{full}`?")
-    });
-    Some(format!("unknown key `{}`{}", dotted(&path), hint.unwrap_or_default()))
+    let hint = match nearest.filter(|nearest| likeness(nearest) >= ALIKE) {
+        Some((parent, key)) => {
+            format!("did you mean `{}`?", [parent, vec![key]].concat().join("."))
+        }
+        None => format!("known there: {}", beside(known, &parent)),
+    };
+    Some(format!("unknown key `{}`; {hint}", dotted(&path)))
+}
+
+/// The keys of the table at this path.
+fn beside(known: &Table, path: &[String]) -> String {
+    let inside = |table, key: &String| match Table::get(table, key) {
+        Some(Value::Table(inside)) => inside,
+        _ => table,
+    };
+    let table = path.iter().fold(known, inside);
+    table.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The first unknown key, and the path of the table that it is in.

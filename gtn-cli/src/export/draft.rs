@@ -1,44 +1,54 @@
-//! A folder that appears complete or not at all.
+//! A folder that appears complete or not at all, or is filled at once where it is there already.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::error::Usage;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// Files written beside their destination until they are all there.
+/// Files written beside their destination, or in a folder of their own inside of it, until they are all there.
 pub(crate) struct Draft {
     folder: TempDir,
     files: Vec<PathBuf>,
     out: PathBuf,
+    /// Whether the destination was there, and empty.
+    there: bool,
 }
+
+/// How the names of folders begin that hold a draft. One that was killed leaves its own behind.
+const PREFIX: &str = ".gtn-export-";
 
 impl Draft {
     /// Refuses `out` ([`Usage`]) unless it is an empty folder or does not exist.
     pub(crate) fn begin(out: &Path) -> Result<Self> {
-        if let Ok(found) = fs::symlink_metadata(out) {
-            if !found.is_dir() {
+        let there = out.exists();
+        if there {
+            if !out.is_dir() {
                 let sentence = format!("{} is not a folder: choose another one", out.display());
                 return Err(Usage::error(sentence));
             }
-            let mut entries =
+            let entries =
                 fs::read_dir(out).with_context(|| format!("cannot read {}", out.display()))?;
-            if entries.next().is_some() {
+            let is_draft = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
+            if entries.flatten().any(|entry| !is_draft(&entry.file_name())) {
                 return Err(Usage::error(format!(
                     "the folder {} is not empty: choose another one, or remove it first",
                     out.display()
                 )));
             }
         }
-        let parent = match out.parent() {
+        let place = match out.parent() {
+            // It may be where another disk begins, or nothing else beside it may be written.
+            _ if there => out,
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let folder = fs::create_dir_all(parent)
-            .and_then(|()| tempfile::Builder::new().prefix(".gtn-export-").tempdir_in(parent))
-            .with_context(|| format!("cannot write to {}", parent.display()))?;
-        Ok(Self { folder, files: Vec::new(), out: out.to_path_buf() })
+        let folder = fs::create_dir_all(place)
+            .and_then(|()| tempfile::Builder::new().prefix(PREFIX).tempdir_in(place))
+            .with_context(|| format!("cannot write to {}", place.display()))?;
+        Ok(Self { folder, files: Vec::new(), out: out.to_path_buf(), there })
     }
 
     /// Writes a file; `name` is its path in the folder.
@@ -52,18 +62,25 @@ impl Draft {
         Ok(())
     }
 
-    /// Moves the folder to its destination and returns the files there.
+    /// Moves all to its destination and returns the files there.
     pub(crate) fn publish(self) -> Result<Vec<PathBuf>> {
-        let Self { folder, files, out } = self;
-        // An empty folder in the way is replaced by renaming on some systems only.
-        if out.is_dir() {
-            fs::remove_dir(&out).with_context(|| format!("cannot replace {}", out.display()))?;
+        let Self { folder, files, out, there } = self;
+        let moved = if there { fill(&out, folder.path()) } else { fs::rename(folder.path(), &out) };
+        moved.with_context(|| format!("cannot move the finished export to {}", out.display()))?;
+        if !there {
+            let _ = folder.keep();
         }
-        fs::rename(folder.path(), &out)
-            .with_context(|| format!("cannot rename the finished export to {}", out.display()))?;
-        let _ = folder.keep();
         Ok(files.into_iter().map(|file| out.join(file)).collect())
     }
+}
+
+/// Moves what is in a folder into another one.
+fn fill(out: &Path, from: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::rename(entry.path(), out.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -97,13 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn only_an_empty_folder_is_replaced() {
+    fn only_an_empty_folder_is_filled() {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("out");
         fs::create_dir(&out).unwrap();
+        fs::create_dir(out.join(".gtn-export-killed")).unwrap();
         let mut draft = Draft::begin(&out).unwrap();
         draft.write("a.txt", b"1").unwrap();
+        draft.write("b/c.txt", b"2").unwrap();
+        assert!(!out.join("a.txt").exists());
         draft.publish().unwrap();
+        assert_eq!(fs::read(out.join("b/c.txt")).unwrap(), b"2");
+        assert_eq!(names(&out).len(), 3, "two of the export's, and what was there");
         let error = Draft::begin(&out).err().unwrap().to_string();
         assert!(error.contains("is not empty"), "{error}");
         let error = Draft::begin(&out.join("a.txt")).err().unwrap().to_string();

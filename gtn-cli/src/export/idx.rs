@@ -1,6 +1,6 @@
 //! The format of the MNIST files: a big-endian header, then bytes.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 
 use super::arrays::Arrays;
 use super::draft::Draft;
@@ -20,7 +20,7 @@ pub(crate) fn write(arrays: &Arrays, teaching: &Teaching, draft: &mut Draft) -> 
     let labels: Vec<u8> = (arrays.flat_labels()?.into_iter())
         .map(u8::try_from)
         .collect::<Result<_, _>>()
-        .context("idx has room for 256 classes, here are more: use the npz format")?;
+        .map_err(|_| anyhow!("idx has room for 256 classes, here are more: use the npz format"))?;
     let pixels = arrays.pixels(&teaching.normalization)?;
     let dims = match pixels.dims() {
         &[count, 1, height, width] => vec![count, height, width],
@@ -35,8 +35,8 @@ fn idx(dims: &[usize], bytes: &[u8]) -> Result<Vec<u8>> {
     const UNSIGNED_BYTE: u8 = 8;
     let mut file = vec![0, 0, UNSIGNED_BYTE, dims.len() as u8];
     for &dim in dims {
-        let dim =
-            u32::try_from(dim).context("idx has room for 32-bit sizes: use the npz format")?;
+        let dim = u32::try_from(dim)
+            .map_err(|_| anyhow!("idx has room for 32-bit sizes: use the npz format"))?;
         file.extend_from_slice(&dim.to_be_bytes());
     }
     file.extend_from_slice(bytes);

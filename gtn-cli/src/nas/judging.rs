@@ -1,6 +1,6 @@
 //! How candidates are judged: the part of a configuration that searches and correlations share.
 
-use crate::config::expect_some;
+use crate::config::{AT_ONCE, SOME, expect_within};
 use crate::error::Usage;
 use anyhow::Result;
 use gtn_core::inner::{InnerOptimizer, Rates};
@@ -132,14 +132,14 @@ impl Judging {
     /// [`Usage`] that names the key.
     pub fn validate(&self) -> Result<()> {
         let Self { real, full, tuning, .. } = self;
-        expect_some([
-            ("judged", Some(self.judged)),
-            ("real.batch", real.batch),
-            ("full.steps", Some(full.steps)),
-            ("full.batch", full.batch),
-            ("full.images", full.images),
-            ("tuning.architectures", Some(tuning.architectures)),
-            ("tuning.steps", Some(tuning.steps)),
+        expect_within([
+            ("judged", Some(self.judged), SOME),
+            ("real.batch", real.batch, AT_ONCE),
+            ("full.steps", Some(full.steps), SOME),
+            ("full.batch", full.batch, AT_ONCE),
+            ("full.images", full.images, SOME),
+            ("tuning.architectures", Some(tuning.architectures), AT_ONCE),
+            ("tuning.steps", Some(tuning.steps), SOME),
         ])?;
         for (key, lr) in [("real.lr", real.lr), ("full.lr", full.lr)] {
             if let Some(lr) = lr.filter(|lr| !(*lr > 0.0 && lr.is_finite())) {

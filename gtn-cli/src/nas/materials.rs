@@ -74,7 +74,7 @@ impl Materials {
         let train = shuffled(dataset.train())?;
         let thinned = judging.full.images.map(|images| dataset.train().thinned(images));
         let augmented = shuffled(thinned.as_ref().unwrap_or(dataset.train()))?
-            .augmented(judging.full.augment, "full.augment.pad")?;
+            .augmented(judging.full.augment, "full.augment")?;
         let validation =
             Judged::new(dataset.validation(), "validation", classes, judging.judged, &device)?;
         // No more than there are: no image is looked at twice.

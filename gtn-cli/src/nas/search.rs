@@ -4,7 +4,7 @@ use super::folder::Folder;
 use super::identity;
 use super::judging::{EvaluatorName, Judging};
 use super::materials::Materials;
-use crate::config::{Config, Layer, expect_some};
+use crate::config::{AT_ONCE, Config, Layer, SOME, expect_within};
 use crate::error::Usage;
 use crate::folder_lock::FolderLock;
 use crate::interrupt::Interrupt;
@@ -19,7 +19,7 @@ use gtn_nas::evaluator::Evaluator;
 use gtn_nas::search::{Budget, Search};
 use gtn_nas::space::{MacroSpace, NetworkSpace, SpaceSpec};
 use gtn_nas::strategy::AnyStrategy;
-use gtn_nas::trial::{Trial, best};
+use gtn_nas::trial::{Spent, Trial, best};
 use gtn_nas::with_space;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -74,11 +74,11 @@ impl Default for SearchConfig {
 impl Config for SearchConfig {
     fn validate(&self) -> Result<()> {
         let Budget { trials, steps, seconds } = self.budget;
-        expect_some([
-            ("ahead", Some(self.ahead)),
-            ("steps", self.steps),
-            ("budget.trials", trials),
-            ("budget.steps", steps),
+        expect_within([
+            ("ahead", Some(self.ahead), AT_ONCE),
+            ("steps", self.steps, SOME),
+            ("budget.trials", trials, SOME),
+            ("budget.steps", steps, SOME),
         ])?;
         if let Some(seconds) = seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
             return Err(Usage::error(format!("budget.seconds must be above 0, found {seconds}")));
@@ -171,11 +171,10 @@ pub fn search_with(
 /// Fails where a budget became smaller than what is spent of it already.
 fn check_budget(budget: Budget, before: Budget, folder: &Folder) -> Result<()> {
     let done: Vec<Trial<String>> = Journal::read(&folder.file(TRIALS))?;
-    let steps: usize = done.iter().map(|trial| trial.measured.steps).sum();
-    let seconds = done.iter().map(|trial| trial.elapsed).fold(0.0, f64::max);
+    let Spent { trials, steps, seconds } = Spent::on(&done);
     let of = |count: Option<usize>| count.map(|count| count as f64);
     for (what, limit, before, spent) in [
-        ("trials", of(budget.trials), of(before.trials), done.len() as f64),
+        ("trials", of(budget.trials), of(before.trials), trials as f64),
         ("steps", of(budget.steps), of(before.steps), steps as f64),
         ("seconds", budget.seconds, before.seconds, seconds),
     ] {
@@ -273,7 +272,7 @@ fn run<S: NetworkSpace>(
 /// Progress by that part of the budget which is set: trials, steps or seconds.
 struct Meter {
     budget: Budget,
-    steps: usize,
+    spent: Spent,
     progress: Progress,
 }
 
@@ -282,20 +281,18 @@ impl Meter {
     fn new<'a, A: 'a>(budget: Budget, journal: impl Iterator<Item = &'a Trial<A>>) -> Self {
         let seconds = budget.seconds.map(|seconds| seconds.ceil() as usize);
         let total = budget.trials.or(budget.steps).or(seconds).unwrap_or(0);
-        let (mut trials, mut steps, mut elapsed) = (0, 0, 0.0);
-        for trial in journal {
-            trials += 1;
-            steps += trial.measured.steps;
-            elapsed = trial.elapsed.max(elapsed);
+        let before = of_limit(budget, Spent::on(journal));
+        Self {
+            budget,
+            spent: Spent::default(),
+            progress: Progress::new("searching", total, before),
         }
-        let before = spent(budget, trials, steps, elapsed);
-        Self { budget, steps: 0, progress: Progress::new("searching", total, before) }
     }
 
     fn show<A: Display>(&mut self, trials: &[Trial<A>]) {
         let Some(last) = trials.last() else { return };
-        self.steps += last.measured.steps;
-        let done = spent(self.budget, trials.len(), self.steps, last.elapsed);
+        self.spent = self.spent.and(last);
+        let done = of_limit(self.budget, self.spent);
         let incumbent = best(trials).map(|trial| {
             format!("best {} {}", short(trial.score().unwrap_or(f64::NAN)), trial.arch)
         });
@@ -303,11 +300,11 @@ impl Meter {
     }
 }
 
-/// How much of that part of a budget which is set.
-fn spent(budget: Budget, trials: usize, steps: usize, elapsed: f64) -> usize {
+/// How much was spent of that part of a budget which is set.
+fn of_limit(budget: Budget, spent: Spent) -> usize {
     match budget {
-        Budget { trials: Some(_), .. } => trials,
-        Budget { steps: Some(_), .. } => steps,
-        _ => elapsed as usize,
+        Budget { trials: Some(_), .. } => spent.trials,
+        Budget { steps: Some(_), .. } => spent.steps,
+        _ => spent.seconds as usize,
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn page(data: &CorrelationReport) -> Markup {
                 "which take no steps."
             }
             h2 { "All estimates" }
-            (table(&rows(found), 1))
+            (table(&rows(found)))
             figcaption {
                 "Seconds: mean for a network, judging included. Regret: how much better the truly best architecture is than "
                 "the one with the highest estimate."

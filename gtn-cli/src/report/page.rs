@@ -249,7 +249,7 @@ mod tests {
     fn a_full_report_has_every_part() {
         let page = text(&full());
         for part in
-            ["97.4%", "± 0.6", "86.1%", "± 2.2", "0.3<", "learned by step", "after 16 steps"]
+            ["97.4 %", "± 0.6", "86.1 %", "± 2.2", "0.3<", "learned by step", "after 16 steps"]
         {
             assert!(page.contains(part), "{part}");
         }

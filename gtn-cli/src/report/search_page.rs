@@ -90,7 +90,7 @@ fn result(data: &SearchReport) -> Markup {
             b { (best.score().map_or("nothing".into(), |score| data.score(score))) } (after) "."
         }
         h2 { "Result" }
-        (table(&rows, 1))
+        (table(&rows))
     }
 }
 
@@ -140,7 +140,7 @@ fn ranking(data: &SearchReport) -> Markup {
             b { (percent(ranking.test.mean)) } " ± " (points(ranking.test.std)) " on the test images ("
             (count(ranking.test.n, "network")) ")."
         }
-        (table(&rows, 1))
+        (table(&rows))
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
         for part in [
             "best of 3 candidates",
             "&lt;arch 2&gt;",
-            "75.0%",
+            "75.0 %",
             "diverged (1 candidate)",
             "gtn search rank runs/a</code> makes it",
         ] {
@@ -221,7 +221,7 @@ mod tests {
             test: Accuracy { mean: 0.97, std: 0.01, n: 3 },
         });
         let text = page(&data).into_string();
-        assert!(text.contains("97.0%") && text.contains("98.0%") && text.contains("600 steps"));
+        assert!(text.contains("97.0 %") && text.contains("98.0 %") && text.contains("600 steps"));
     }
 
     #[test]

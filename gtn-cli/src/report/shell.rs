@@ -69,8 +69,8 @@ pub(super) fn complete_config(name: &str, toml: &str) -> Markup {
     }
 }
 
-/// Rows of cells, the first row as heading; numbers to the right, from the second column on if the first `left` are text.
-pub(super) fn table<const N: usize>(rows: &[[String; N]], left: usize) -> Markup {
+/// Rows of cells, the first row as heading; the first column is text, numbers to the right of it.
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> Markup {
     let Some((heading, body)) = rows.split_first() else { return html! {} };
     html! {
         div.table {
@@ -78,7 +78,7 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]], left: usize) -> Markup
                 thead {
                     tr {
                         @for (column, cell) in heading.iter().enumerate() {
-                            th.number[column >= left] scope="col" { (cell) }
+                            th.number[column > 0] scope="col" { (cell) }
                         }
                     }
                 }
@@ -86,7 +86,7 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]], left: usize) -> Markup
                     @for row in body {
                         tr {
                             @for (column, cell) in row.iter().enumerate() {
-                                td.number[column >= left] { (cell) }
+                                td.number[column > 0] { (cell) }
                             }
                         }
                     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 /// A fraction as a percentage.
 pub(crate) fn percent(fraction: f64) -> String {
-    format!("{:.1}%", fraction * 100.0)
+    format!("{:.1} %", fraction * 100.0)
 }
 
 /// A fraction as a percentage that tells one image in 10,000 from none.

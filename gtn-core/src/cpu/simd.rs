@@ -52,7 +52,11 @@ fn limit() -> Limit {
     *LIMIT.get_or_init(|| match std::env::var("GTN_SIMD").as_deref() {
         Ok("avx2") => Limit::Avx2,
         Ok("scalar") => Limit::Scalar,
-        _ => Limit::None,
+        Ok("") | Err(_) => Limit::None,
+        Ok(other) => {
+            tracing::warn!("GTN_SIMD={other} is ignored: expected avx2 or scalar");
+            Limit::None
+        }
     })
 }
 

@@ -16,7 +16,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 
 /// Threads of a block, as in `kernels.cu`.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// Channels that a thread works on at most, as in `shared.cuh`.
 const LANES: usize = 4;

@@ -99,8 +99,11 @@ template <typename F> __device__ inline void by_lanes(int n, int lanes, F f) {
     lanes == 4 ? group<4>(n, f) : group<1>(n, f);
 }
 
-// `a / b`, neither negative. Numbers of channels and strides are mostly powers of two, which spares the division.
+// `a / b` and what is left, neither negative. Numbers of channels and strides are mostly powers of two, which spares
+// the division.
 __device__ inline int quotient(int a, int b) { return (b & (b - 1)) == 0 ? a >> (31 - __clz(b)) : a / b; }
+
+__device__ inline int residue(int a, int b) { return (b & (b - 1)) == 0 ? a & (b - 1) : a % b; }
 
 // Leaves the quotient in `a`; returns the remainder.
 __device__ inline int divided(int &a, int b) {

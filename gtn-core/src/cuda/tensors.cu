@@ -19,7 +19,7 @@ KERNEL(add)(int n, const Real *x, const Real *z, Real *y) {
 // A constant for each channel, times a factor, added everywhere.
 KERNEL(add_channels)(int n, const Real *x, const Real *v, Real *y, int channels, Real factor) {
     const int i = thread();
-    if (i < n) y[i] = at(x, i) + factor * v[i % channels];
+    if (i < n) y[i] = at(x, i) + factor * v[residue(i, channels)];
 }
 
 // Transposes the matrices (rows, columns) that `x` is a row of. A block turns a square of one of them, so that both

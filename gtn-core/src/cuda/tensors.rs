@@ -1,7 +1,7 @@
 //! The device's part of [`crate::tensors`] and [`crate::layout`].
 
 use super::columns::TILE;
-use super::launch::SEGMENTS;
+use super::launch::{BLOCK, SEGMENTS};
 use super::{Launch, elementwise, empty, empty_of};
 use crate::Result;
 use crate::layout::{channels_first, channels_last, one_for_all};
@@ -103,7 +103,7 @@ pub(crate) struct Partial {
 impl Partial {
     /// For `each` sums over `n` elements of tensors on the device of `like`.
     pub(crate) fn new(like: &Tensor, n: usize, each: usize) -> Result<Self> {
-        let blocks = n.div_ceil(BLOCKS * 4).clamp(1, BLOCKS);
+        let blocks = n.div_ceil(BLOCK * 4).clamp(1, BLOCKS);
         Ok(Self { sums: empty_of(DType::F64, like, &[blocks, each])?, blocks })
     }
 

@@ -47,7 +47,7 @@ use std::fmt::Debug;
 ///         };
 ///         let norm = |number: usize| Layer::MeanNorm { name: format!("norm{number}") };
 ///         let mut layers: Vec<_> = (0..depth).flat_map(|n| [conv(n), norm(n)]).collect();
-///         layers.extend([Layer::GlobalAvgPool, Layer::Classifier { name: "fc".into() }]);
+///         layers.extend([Layer::GlobalAvgPool {}, Layer::Classifier { name: "fc".into() }]);
 ///         Network::new(&layers, image, classes, Normalization::default())
 ///     }
 /// }

@@ -62,7 +62,7 @@ pub enum Architecture {
 
 /// A width, or the inclusive range that it is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or a range [least, most] to draw it from")]
 pub enum Width {
     /// Always the same.
     Fixed(usize),
@@ -150,7 +150,7 @@ fn conv5_gap([a, b, c]: [usize; 3]) -> Vec<Layer> {
         layers.push(conv(number, channels, stride));
         layers.extend(norm_and_relu(number));
     }
-    layers.push(Layer::GlobalAvgPool);
+    layers.push(Layer::GlobalAvgPool {});
     layers.push(Layer::Classifier { name: "fc".into() });
     layers
 }

@@ -108,7 +108,7 @@ fn one(
         Layer::Zeroize { stride } => net.apply(Zeroize { stride }, &[x]),
         Layer::MeanNorm { ref name } => net.mean_norm(name, x, 1.0),
         Layer::LeakyRelu { slope } => net.leaky_relu(x, valid_slope(slope)?),
-        Layer::GlobalAvgPool => net.apply(GlobalAvgPool, &[x]),
+        Layer::GlobalAvgPool {} => net.apply(GlobalAvgPool, &[x]),
         Layer::Linear { ref name, features } => {
             positive("features", features)?;
             let x = flatten(net, x)?;

@@ -104,7 +104,7 @@ pub enum Layer {
         slope: f64,
     },
     /// The mean of each feature map.
-    GlobalAvgPool,
+    GlobalAvgPool {},
     /// Fully connected layer without bias, on the flattened input.
     Linear {
         /// Prefix of its parameters' names.
@@ -143,7 +143,7 @@ pub enum Layer {
 
 /// A number for both axes, or `[height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or [height, width]")]
 pub enum PerAxis {
     /// The same for both.
     Both(usize),

@@ -13,6 +13,7 @@ pub use params::{Init, Layout, Params, Slot};
 use crate::data::{Batch, ImageShape};
 use crate::graph::{Graph, Trace, Value};
 use crate::ops::{CrossEntropy, LogSoftmax};
+use crate::seed::Seed;
 use crate::tensors::{multiples, one_like};
 use crate::{Error, Result};
 use builder::{Means, NetworkBuilder};
@@ -73,7 +74,7 @@ impl Network {
         let Normalization { norm_momentum, weight_norm } = normalization;
         if !(0.0..1.0).contains(&norm_momentum) {
             return Err(Error::spec(format!(
-                "norm_momentum must be at least 0 and below 1, found {norm_momentum}"
+                "learner.norm_momentum must be at least 0 and below 1, found {norm_momentum}"
             )));
         }
         if image.dims().contains(&0) || classes == 0 {
@@ -114,6 +115,11 @@ impl Network {
         self.learn_leaves.running()
     }
 
+    /// A learner's first parameters, as `draw` decides, in single precision.
+    pub fn first_params(&self, draw: Seed, device: &Device) -> Result<Params> {
+        Params::init(self.params(), DType::F32, device, &mut draw.derive("weights", 0).rng())
+    }
+
     /// Running means before the first step: zeros.
     pub fn fresh_running(&self, dtype: DType, device: &Device) -> Result<Params> {
         Params::zeros(self.running(), dtype, device)
@@ -124,13 +130,8 @@ impl Network {
         self.logits.infer(&self.judge_leaves.values(&[images], params, Some(running))?)
     }
 
-    /// The loss on a batch, judged with the running means: a scalar.
-    pub fn judge(&self, params: &Params, running: &Params, batch: &Batch) -> Result<Tensor> {
-        self.judge.infer(&self.judge_leaves.values(&batch.inputs(), params, Some(running))?)
-    }
-
-    /// The loss as [`Network::judge`], with its gradients by the parameters and by the running
-    /// means, each added to what `onto` holds.
+    /// The loss on a batch, judged with the running means: a scalar. With it its gradients by the parameters and by the
+    /// running means, each added to what `onto` holds.
     pub fn judge_gradient(
         &self,
         params: &Params,
@@ -283,7 +284,8 @@ pub struct LessonTrace {
 }
 
 impl LessonTrace {
-    /// Bytes of the tensors held, not counting parameters and inputs.
+    /// Bytes of the tensors held, not counting inputs; parameters count where an operation keeps them as its weights,
+    /// which it does without weight normalization.
     pub(crate) fn bytes(&self, batch: &Batch) -> usize {
         let adjoints = self.adjoints.iter().flatten();
         let adjoints = adjoints.map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>();

@@ -1,6 +1,6 @@
 //! Cross-entropy with soft labels.
 
-use super::conv2d::product_rule;
+use super::product_rule::product_rule;
 use super::{Forward, Keep, Kept, Op, arity};
 use crate::cpu::{self, by_dtype, dot, map, view, zip};
 use crate::device::on_cuda;

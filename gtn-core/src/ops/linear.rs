@@ -1,6 +1,6 @@
 //! Fully connected layer, without bias (see [`super::Bias`]).
 
-use super::conv2d::{adjoint_tangent_terms, product_rule};
+use super::product_rule::{Pairs, adjoint_tangent_terms, adjoint_terms, product_rule};
 use super::{Forward, Keep, Kept, Op, arity, weight_multiply_adds};
 use crate::cpu::{
     self, Lanes, Rows, Segment, Strides, View, by_dtype, inner_products, parallel, product_packed,
@@ -42,11 +42,7 @@ impl Op for Linear {
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        by_dtype!(x, T => Ok(vec![
-            wants[0].then(|| input_gradient::<T>(&[(gy, w)])).transpose()?,
-            wants[1].then(|| weight_gradient::<T>(&[(x, gy)])).transpose()?,
-        ]))
+        gradients(adjoint_terms(kept, gy, wants), gy)
     }
 
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
@@ -66,16 +62,20 @@ impl Op for Linear {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let [input, weight] = adjoint_tangent_terms(kept, dargs, (gy, dgy), wants);
-        by_dtype!(gy, T => Ok(vec![
-            (!input.is_empty()).then(|| input_gradient::<T>(&input)).transpose()?,
-            (!weight.is_empty()).then(|| weight_gradient::<T>(&weight)).transpose()?,
-        ]))
+        gradients(adjoint_tangent_terms(kept, dargs, (gy, dgy), wants), gy)
     }
 
     fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
         weight_multiply_adds(self, args)
     }
+}
+
+/// The sums of the terms of both adjoints, of the type of `like`; none without terms.
+fn gradients([input, weight]: [Pairs<'_>; 2], like: &Tensor) -> Result<Vec<Option<Tensor>>> {
+    by_dtype!(like, T => Ok(vec![
+        (!input.is_empty()).then(|| input_gradient::<T>(&input)).transpose()?,
+        (!weight.is_empty()).then(|| weight_gradient::<T>(&weight)).transpose()?,
+    ]))
 }
 
 /// Rows of the outputs that one task computes.

@@ -30,6 +30,7 @@ mod linear;
 mod log_softmax;
 mod max_pool;
 mod mean_norm;
+mod product_rule;
 mod reflection_pad;
 mod reshape;
 mod sum;
@@ -175,7 +176,7 @@ pub struct Keep {
     /// The output.
     pub output: bool,
     /// The output's adjoint, which [`Op::backward_tangent`] then finds in
-    /// `gy`. An operation that is linear in each argument by itself
+    /// `gy`. An operation that is linear in all its arguments together
     /// may do without.
     pub adjoint: bool,
 }

@@ -10,7 +10,7 @@ use crate::data::{Batch, Batches, ImageShape};
 use crate::inner::{InnerOptimizer, Rates};
 use crate::learner::{LearnerFamily, LearnerSpec};
 use crate::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
-use crate::network::{Init, Layout, Network, Params};
+use crate::network::{Init, Layout, Params};
 use crate::recipe::Recipe;
 use crate::seed::Seed;
 use crate::teacher::{Course, Teacher};
@@ -190,7 +190,7 @@ impl<L: LearnerFamily> Trainer<L> {
     /// One meta-iteration with the learner that `draw` draws.
     fn step_with(&mut self, draw: Seed, real: &dyn Batches) -> Result<Iteration> {
         let network = self.recipe.learner.network(draw, self.image, self.classes)?;
-        let initial = fresh_learner(&network, draw, &self.device)?;
+        let initial = network.first_params(draw, &self.device)?;
         let exams = self.recipe.exams();
         let mut teaching = Teaching {
             course: self.teacher.open(&self.learned, draw, real)?,
@@ -284,12 +284,6 @@ impl<L: LearnerFamily> Trainer<L> {
             layout.slots().iter().map(|slot| named.get(&slot.name).cloned()).collect();
         Ok(Params::gather(layout, &parts, DType::F32, &self.device)?.flat().clone())
     }
-}
-
-/// A learner's first parameters.
-pub(crate) fn fresh_learner(network: &Network, draw: Seed, device: &Device) -> Result<Params> {
-    let mut rng = draw.derive("weights", 0).rng();
-    Params::init(network.params(), DType::F32, device, &mut rng)
 }
 
 /// A course with its rates.

@@ -69,6 +69,7 @@ impl Version {
             classes: CLASSES.map(str::to_owned).to_vec(),
             train: self.load_batches(&dir, &TRAIN)?,
             test: self.load_batches(&dir, &TEST)?,
+            jpeg: false,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, GenericImageView};
+use image::{DynamicImage, GenericImageView, ImageFormat};
 use rayon::prelude::*;
 
 use super::{Parts, list, malformed, read};
@@ -26,12 +26,13 @@ pub(crate) fn load(dir: &Path) -> Result<Parts> {
     let train_count = train.len();
 
     let files: Vec<File> = train.into_iter().chain(test).collect();
-    let (shape, mut pixels) = decode_all(dir, &files, train_count)?;
+    let Decoded { shape, mut pixels, jpeg } = decode_all(dir, &files, train_count)?;
     let test_pixels = pixels.split_off(train_count * shape.size());
     Ok(Parts {
         classes,
         train: LabeledImages::new(shape, pixels, train_labels)?,
         test: LabeledImages::new(shape, test_pixels, test_labels)?,
+        jpeg,
     })
 }
 
@@ -49,7 +50,20 @@ fn class_folders(part: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn class_names(part: &Path) -> Result<Vec<String>> {
-    let classes: Vec<String> = class_folders(part)?.iter().map(|path| name(path)).collect();
+    let folders = class_folders(part)?;
+    // Two of these would look alike.
+    if let Some(odd) =
+        folders.iter().find(|path| path.file_name().is_some_and(|name| name.to_str().is_none()))
+    {
+        return Err(Error::Malformed {
+            path: odd.clone(),
+            place: "class".to_owned(),
+            expected: "a folder name in UTF-8".to_owned(),
+            found: name(odd),
+            hint: "rename the folder",
+        });
+    }
+    let classes: Vec<String> = folders.iter().map(|path| name(path)).collect();
     if classes.len() < 2 {
         let found = format!("{} folders", classes.len());
         return Err(Error::Malformed {
@@ -109,9 +123,17 @@ fn is_image(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// All images `(N, C, H, W)`, those of train first: in gray if all are, else in color.
-fn decode_all(dir: &Path, files: &[File], train_count: usize) -> Result<(ImageShape, Vec<u8>)> {
-    let first = decode(&files[0].path)?;
+/// All images, those of train first: in gray if all are, else in color.
+struct Decoded {
+    shape: ImageShape,
+    /// `(N, C, H, W)`.
+    pixels: Vec<u8>,
+    /// Whether one of them was a JPEG image, whatever its file was called.
+    jpeg: bool,
+}
+
+fn decode_all(dir: &Path, files: &[File], train_count: usize) -> Result<Decoded> {
+    let (first, _) = decode(&files[0].path)?;
     let (width, height) = first.dimensions();
     let shape = |channels| ImageShape { channels, height: height as usize, width: width as usize };
     // Before the rest is decoded into memory: as if the rest were like the first.
@@ -121,10 +143,10 @@ fn decode_all(dir: &Path, files: &[File], train_count: usize) -> Result<(ImageSh
     }
 
     // The first fault in the order of files, not in the order of threads.
-    let images: Vec<Result<Vec<u8>>> = files
+    let images: Vec<Result<(Vec<u8>, ImageFormat)>> = files
         .par_iter()
         .map(|file| {
-            let image = decode(&file.path)?;
+            let (image, format) = decode(&file.path)?;
             if image.dimensions() != (width, height) {
                 let (found_width, found_height) = image.dimensions();
                 return Err(Error::Malformed {
@@ -135,21 +157,22 @@ fn decode_all(dir: &Path, files: &[File], train_count: usize) -> Result<(ImageSh
                     hint: "scale or crop all images to one size first",
                 });
             }
-            Ok(planes(image))
+            Ok((planes(image), format))
         })
         .collect();
-    let images: Vec<Vec<u8>> = images.into_iter().collect::<Result<_>>()?;
+    let images: Vec<_> = images.into_iter().collect::<Result<_>>()?;
 
     let plane = shape(1).size();
-    let all_gray = images.iter().all(|image| image.len() == plane);
+    let all_gray = images.iter().all(|(image, _)| image.len() == plane);
+    let jpeg = images.iter().any(|(_, format)| *format == ImageFormat::Jpeg);
     let shape = shape(if all_gray { 1 } else { 3 });
     let mut pixels = Vec::with_capacity(files.len() * shape.size());
-    for image in images {
+    for (image, _) in images {
         for _ in 0..shape.size() / image.len() {
             pixels.extend_from_slice(&image);
         }
     }
-    Ok((shape, pixels))
+    Ok(Decoded { shape, pixels, jpeg })
 }
 
 /// Fails where the images of a part are more than a split can hold.
@@ -163,7 +186,7 @@ fn check_part(part: &Path, shape: ImageShape, count: usize) -> Result<()> {
     })
 }
 
-fn decode(path: &Path) -> Result<DynamicImage> {
+fn decode(path: &Path) -> Result<(DynamicImage, ImageFormat)> {
     let bytes = read(path)?;
     if is_cut_off_jpeg(&bytes) {
         let place = format!("offset {}", bytes.len());
@@ -174,8 +197,10 @@ fn decode(path: &Path) -> Result<DynamicImage> {
             "the end of the file",
         ));
     }
-    image::load_from_memory(&bytes)
-        .map_err(|error| malformed(path, "image data", "a PNG or JPEG image", error))
+    let decoded = image::guess_format(&bytes).and_then(|format| {
+        image::load_from_memory_with_format(&bytes, format).map(|image| (image, format))
+    });
+    decoded.map_err(|error| malformed(path, "image data", "a PNG or JPEG image", error))
 }
 
 /// Whether a JPEG file ends before its image does, which the decoder would make up for with gray.
@@ -211,11 +236,12 @@ fn planes(image: DynamicImage) -> Vec<u8> {
 pub(crate) mod tests {
     use std::fs;
 
-    use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+    use image::{GrayImage, Luma, Rgb, RgbImage};
     use proptest::prelude::*;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::Holdout;
 
     fn gray(value: u8) -> DynamicImage {
         GrayImage::from_fn(3, 2, |x, y| Luma([value + (10 * y + x) as u8])).into()
@@ -264,6 +290,17 @@ pub(crate) mod tests {
         assert_eq!(parts.test.pixels()[0], 51);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn class_names_that_are_no_text_are_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = valid();
+        fs::create_dir(dir.path().join("train").join(std::ffi::OsStr::from_bytes(b"\xff")))
+            .unwrap();
+        let message = error_of(&dir);
+        assert!(message.contains("class: expected a folder name in UTF-8"), "{message}");
+    }
+
     #[test]
     fn one_color_image_makes_all_colored() {
         let dir = valid();
@@ -278,6 +315,10 @@ pub(crate) mod tests {
     #[test]
     fn jpeg_images_are_read() {
         let dir = valid();
+        fs::write(dir.path().join("train/cat/._3.jpg"), "").unwrap();
+        let whole = Holdout { images: Some(0), seed: 0 };
+        let open = || crate::open(dir.path(), whole).unwrap();
+        assert!(!open().holds_jpeg(), "a hidden file is none of the images");
         for (path, extension) in [("train/cat/3", "jpg"), ("test/ant/7", "JPEG")] {
             gray(7)
                 .save_with_format(
@@ -286,9 +327,10 @@ pub(crate) mod tests {
                 )
                 .unwrap();
         }
-        let parts = load(dir.path()).unwrap();
-        assert_eq!((parts.train.len(), parts.test.len()), (7, 3));
-        assert!(parts.train.image(6).unwrap()[0].abs_diff(7) < 4);
+        let dataset = open();
+        assert_eq!((dataset.train().len(), dataset.test().len()), (7, 3));
+        assert!(dataset.holds_jpeg());
+        assert!(dataset.train().image(6).unwrap()[0].abs_diff(7) < 4);
     }
 
     #[test]

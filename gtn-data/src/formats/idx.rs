@@ -66,7 +66,8 @@ pub(crate) fn load(dir: &Path) -> Result<Parts> {
         let expected = format!("{} as in training", train.shape());
         return Err(malformed(&path, "image shape", expected, test.shape()));
     }
-    Ok(Parts { classes: (0..CLASSES).map(|class| class.to_string()).collect(), train, test })
+    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
+    Ok(Parts { classes, train, test, jpeg: false })
 }
 
 fn load_part(dir: &Path, images: Role, labels: Role) -> Result<LabeledImages> {

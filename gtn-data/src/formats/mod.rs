@@ -19,6 +19,8 @@ pub(crate) struct Parts {
     pub(crate) classes: Vec<String>,
     pub(crate) train: LabeledImages,
     pub(crate) test: LabeledImages,
+    /// Whether an image was stored as JPEG.
+    pub(crate) jpeg: bool,
 }
 
 /// What to do about a file that a download has damaged or cut short.

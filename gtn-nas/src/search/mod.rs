@@ -12,7 +12,7 @@ pub use budget::Budget;
 use crate::evaluator::{Evaluator, judge};
 use crate::space::Space;
 use crate::strategy::Strategy;
-use crate::trial::{Measurement, Proposal, Trial};
+use crate::trial::{Measurement, Proposal, Spent, Trial};
 use crate::workers::Workers;
 use crate::{Entry, Error, Journal, Result};
 use budget::Meter;
@@ -79,8 +79,7 @@ impl Search {
         journal: &mut Journal<Trial<S::Arch>>,
         mut told: impl FnMut(&[Trial<S::Arch>]) -> ControlFlow<()>,
     ) -> Result<Vec<Trial<S::Arch>>> {
-        let before = journal.entries().map(|trial| trial.elapsed).fold(0.0, f64::max);
-        let mut meter = Meter::start(self.budget, before);
+        let mut meter = Meter::start(self.budget, Spent::on(journal.entries()).seconds);
         let mut trials = Vec::new();
         let mut ready: BTreeMap<usize, Trial<S::Arch>> = BTreeMap::new();
         let mut pending: VecDeque<usize> = VecDeque::new();

@@ -59,7 +59,7 @@ impl Lowering {
     }
 
     pub(super) fn global_avg_pool(&mut self) {
-        self.layers.push(Layer::GlobalAvgPool);
+        self.layers.push(Layer::GlobalAvgPool {});
     }
 
     pub(super) fn linear(&mut self, features: usize) {

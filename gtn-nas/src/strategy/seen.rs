@@ -22,9 +22,9 @@ impl Seen {
         (0..TRIES).map(|_| draw()).find(|arch| self.0.insert(space.key(arch)))
     }
 
-    /// Notes an architecture; whether it was new.
-    pub fn insert<S: Space>(&mut self, space: &S, arch: &S::Arch) -> bool {
-        self.0.insert(space.key(arch))
+    /// Notes an architecture.
+    pub fn insert<S: Space>(&mut self, space: &S, arch: &S::Arch) {
+        self.0.insert(space.key(arch));
     }
 
     /// Whether an architecture has been seen.

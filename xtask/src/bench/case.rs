@@ -110,9 +110,8 @@ impl Case {
 
     fn inputs(&self) -> Result<HashMap<String, Tensor>> {
         let network = self.network()?;
-        // The weights that `evaluate::teach` draws for this seed, for the peer to start from.
-        let mut rng = SEED.derive("weights", 0).rng();
-        let first = Params::init(network.params(), DType::F32, &Device::Cpu, &mut rng)?;
+        // For the peer to start from.
+        let first = network.first_params(SEED, &Device::Cpu)?;
         let mut inputs: HashMap<_, _> = first
             .named()?
             .into_iter()

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return training(config, args.data.as_deref(), &costs, peak);
     }
     let cases: Vec<_> = match args.cases.as_slice() {
-        [] => Case::all().collect(),
+        [] => Case::all().filter(|case| !case.gpu).collect(),
         cases => cases.to_vec(),
     };
     for case in cases {

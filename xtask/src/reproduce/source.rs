@@ -119,18 +119,15 @@ impl Library {
     }
 
     fn read(&self, source: Source) -> Result<Data> {
-        let (path, remark) = match &self.folder {
-            None => (PathBuf::from(STAND_IN), Some(stand_in(source))),
-            Some(folder) => {
-                let path = find(folder, source)?;
-                let remark = holds_jpegs(&path).then(|| format!(
-                    "The images of {} were re-encoded as JPEG: accuracies lie a little under those on the original pixels.",
-                    source.name()
-                ));
-                (path, remark)
-            }
+        let path = match &self.folder {
+            None => PathBuf::from(STAND_IN),
+            Some(folder) => find(folder, source)?,
         };
         let dataset = gtn_cli::data::open(&path.display().to_string(), None)?;
+        let remark = match &self.folder {
+            None => Some(stand_in(source)),
+            Some(_) => dataset.holds_jpeg().then(|| re_encoded(source)),
+        };
         let [train, validation, test] = [dataset.train(), dataset.validation(), dataset.test()]
             .map(|split| thousands(split.len()));
         let name = match dataset.format() {
@@ -149,6 +146,13 @@ impl Library {
 fn stand_in(source: Source) -> String {
     format!(
         "The built-in digits stand in for {}, because no data was given (`--data`): nothing here can be compared with a published figure.",
+        source.name()
+    )
+}
+
+fn re_encoded(source: Source) -> String {
+    format!(
+        "The images of {} were re-encoded as JPEG: accuracies lie a little under those on the original pixels.",
         source.name()
     )
 }
@@ -177,19 +181,6 @@ fn find(folder: &Path, source: Source) -> Result<PathBuf> {
         folder.display(),
         source.expected()
     )
-}
-
-/// Whether this is an image folder with JPEG files, hidden ones aside, which are not read.
-fn holds_jpegs(folder: &Path) -> bool {
-    let within = |folder: &Path| {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let seen = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
-        seen.map(|entry| entry.path())
-    };
-    within(&folder.join("train")).flat_map(|class| within(&class)).any(|file| {
-        let extension = file.extension().map(|extension| extension.to_ascii_lowercase());
-        extension.is_some_and(|extension| extension == "jpg" || extension == "jpeg")
-    })
 }
 
 /// A number with commas between its thousands.
@@ -227,20 +218,6 @@ mod tests {
         assert!(data.about.description.starts_with("the built-in digits: 1,000 images"));
         assert!(data.about.remark.as_ref().unwrap().contains("stand in for CIFAR-10"));
         assert_eq!(Library::new(None, Profile::Cpu).label(Source::Cifar10), "data/cifar10");
-    }
-
-    #[test]
-    fn jpegs_are_known_beside_other_files() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(!holds_jpegs(folder.path()));
-        let class = folder.path().join("train/cat");
-        fs::create_dir_all(&class).unwrap();
-        fs::write(class.join("1.png"), "").unwrap();
-        fs::write(class.join("._1.jpg"), "").unwrap();
-        assert!(!holds_jpegs(folder.path()));
-        fs::write(folder.path().join("train/.DS_Store"), "").unwrap();
-        fs::write(class.join("2.JPG"), "").unwrap();
-        assert!(holds_jpegs(folder.path()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `correlate.toml`.
 
-use crate::config::Config;
+use super::measure::Judged;
+use crate::config::{AT_ONCE, Config, expect_within};
 use crate::error::Usage;
 use crate::nas::judging::{EvaluatorName, Judging};
 use crate::nas::materials::Materials;
@@ -58,16 +59,12 @@ impl Default for CorrelateConfig {
 
 impl Config for CorrelateConfig {
     fn validate(&self) -> Result<()> {
-        for (key, value, least) in [
-            ("architectures", self.architectures, 2),
-            ("learners", self.learners, 1),
-            ("full_learners", self.full_learners, 1),
-            ("resamples", self.resamples, 1),
-        ] {
-            if value < least {
-                return Err(Usage::error(format!("{key} must be at least {least}, found {value}")));
-            }
-        }
+        expect_within([
+            ("architectures", Some(self.architectures), 2..=*AT_ONCE.end()),
+            ("learners", Some(self.learners), AT_ONCE),
+            ("full_learners", Some(self.full_learners), AT_ONCE),
+            ("resamples", Some(self.resamples), 1..=1_000_000),
+        ])?;
         let no_steps = Vec::new();
         let gtn_steps = self.gtn_steps.as_ref().unwrap_or(&no_steps);
         for (key, steps) in [("gtn_steps", gtn_steps), ("real_steps", &self.real_steps)] {
@@ -129,6 +126,22 @@ impl CorrelateConfig {
         let real = (!self.real_steps.is_empty()).then_some(EvaluatorName::Real);
         let proxies = self.proxies.iter().copied().map(EvaluatorName::Proxy);
         gtn.into_iter().chain(real).chain(proxies).chain([EvaluatorName::Full]).collect()
+    }
+
+    /// Fresh networks of an architecture that an evaluator judges.
+    pub(super) fn learners_of(&self, name: EvaluatorName) -> usize {
+        match name {
+            EvaluatorName::Full => self.full_learners,
+            _ => self.learners,
+        }
+    }
+
+    /// By whom, and after how many steps, an architecture has not been judged yet as this asks.
+    pub(super) fn judgment_missing_of(&self, judged: &Judged) -> Option<(EvaluatorName, usize)> {
+        let wanted = self.evaluators().into_iter();
+        let mut wanted =
+            wanted.flat_map(|by| self.steps(by).into_iter().map(move |steps| (by, steps)));
+        wanted.find(|&(by, steps)| judged.judgments(by, steps).count() < self.learners_of(by))
     }
 
     /// Steps after which an evaluator judges; one 0 for those that don't train.

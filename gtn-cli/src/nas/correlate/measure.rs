@@ -126,6 +126,12 @@ fn measure_in<S: NetworkSpace>(
             let message = "this architecture is of another sample; choose another --out";
             return Err(journal.wrong(known, message.into()).into());
         }
+        if let Some((by, steps)) = config.judgment_missing_of(known) {
+            let message = format!(
+                "this architecture was not judged by {by} after {steps} steps, as the configuration now asks; go on with the settings that it was begun with, or choose another --out"
+            );
+            return Err(journal.wrong(known, message).into());
+        }
     }
     let test = materials.test()?;
     let mut judges: Vec<(EvaluatorName, Box<dyn Evaluator<Network> + '_>)> = Vec::new();
@@ -144,11 +150,7 @@ fn measure_in<S: NetworkSpace>(
         let mut measured = Vec::new();
         for (by, evaluator) in &judges {
             let lowered = materials.lowered(*by, space, evaluator.as_ref());
-            let learners = match by {
-                EvaluatorName::Full => config.full_learners,
-                _ => config.learners,
-            };
-            for learner in 0..learners {
+            for learner in 0..config.learners_of(*by) {
                 // Each evaluator has networks of its own, as it would have in a search.
                 let seed = Seed(config.seed).derive(&arch.to_string(), 0);
                 let seed = seed.derive(&by.to_string(), learner as u64);

@@ -2,7 +2,7 @@
 
 use super::analysis::{Correlation, Estimate, Match, Row};
 use crate::nas::judging::EvaluatorName;
-use crate::report::words::{count, fine_percent};
+use crate::report::words::{self, count, fine_percent};
 use gtn_nas::statistics::Interval;
 
 /// Every row, every number: comma-separated, with a heading.
@@ -81,7 +81,7 @@ fn number(Estimate { value, interval }: Estimate) -> String {
 }
 
 fn percent(Estimate { value, .. }: Estimate) -> String {
-    value.map_or("–".into(), |value| format!("{:.1} %", 100.0 * value))
+    value.map_or("–".into(), words::percent)
 }
 
 /// The same as Markdown, with the sentences below.

@@ -12,7 +12,7 @@ KERNEL(batch_norm_sigma)(int channels, const Real *partial, Real *sigma, int par
 
 KERNEL(batch_norm)(int n, const Real *x, const Real *mean, const Real *sigma, const Real *scale, const Real *shift,
                    Real *hat, Real *y, int channels) {
-    const int i = thread(), c = i % channels;
+    const int i = thread(), c = residue(i, channels);
     if (i >= n) return;
     const Real h = (x[i] - mean[c]) / sigma[c];
     hat[i] = h;
@@ -31,7 +31,7 @@ KERNEL(batch_norm_moments)(int rows, const Real *v, const Real *hat, Real *parti
 // `moments (2, channels)` are the means of ȳ and of ȳ·x̂.
 KERNEL(batch_norm_adjoint)(int n, const Real *gy, const Real *hat, const Real *sigma, const Real *scale,
                            const Real *moments, Real *gx, Real *gscale, Real *gshift, int channels, int count) {
-    const int i = thread(), c = i % channels;
+    const int i = thread(), c = residue(i, channels);
     if (i >= n) return;
     const Real m1 = moments[c], m2 = moments[channels + c];
     gx[i] = scale[c] / sigma[c] * (gy[i] - m1 - hat[i] * m2);
@@ -46,7 +46,7 @@ __device__ inline Real hat_tangent(const Real *dx, const Real *means, const Real
 
 KERNEL(batch_norm_tangent)(int n, const Real *dx, const Real *hat, const Real *sigma, const Real *scale,
                            const Real *dscale, const Real *dshift, const Real *means, Real *dy, int channels) {
-    const int i = thread(), c = i % channels;
+    const int i = thread(), c = residue(i, channels);
     if (i >= n) return;
     const Real dhat = hat_tangent(dx, means, hat, sigma, i, c, channels);
     dy[i] = at(dscale, c) * hat[i] + scale[c] * dhat + at(dshift, c);
@@ -69,7 +69,7 @@ KERNEL(batch_norm_adjoint_tangent)(int n, const Real *gy, const Real *dgy, const
                                    const Real *sigma, const Real *scale, const Real *dscale, const Real *means,
                                    const Real *moments, Real *out, Real *gscale, Real *gshift, int channels,
                                    int count) {
-    const int i = thread(), c = i % channels;
+    const int i = thread(), c = residue(i, channels);
     if (i >= n) return;
     const Real m1 = moments[c], m2 = moments[channels + c];
     const Real dm1 = moments[2 * channels + c], dm2 = moments[3 * channels + c];

@@ -10,6 +10,7 @@ mod weights;
 mod window;
 mod winograd;
 
+use super::product_rule::{adjoint_tangent_terms, adjoint_terms, product_rule};
 use super::{Forward, Keep, Kept, Op, arity, weight_multiply_adds};
 use crate::Result;
 use crate::cpu::{self, Lanes, View, by_dtype, view};
@@ -92,45 +93,6 @@ impl Op for Conv2d {
         weight_multiply_adds(self, args)
     }
 }
-
-/// The terms of `d(a·b) = da·b + a·db`, without those that are zero.
-///
-/// The functions below take such lists of pairs of operands and return the sum
-/// of their convolutions, so that a tangent costs one pass over memory.
-pub(super) fn product_rule<'a>(
-    (a, b): (&'a Tensor, &'a Tensor),
-    (da, db): (Option<&'a Tensor>, Option<&'a Tensor>),
-) -> Pairs<'a> {
-    da.map(|da| (da, b)).into_iter().chain(db.map(|db| (a, db))).collect()
-}
-
-/// The terms of both adjoints of a product `x·w`, for the output's adjoint `gy`: pairs of that and `w`, and of `x`
-/// and that. None for an adjoint that is not wanted.
-fn adjoint_terms<'a>(kept: &'a Kept, gy: &'a Tensor, wants: &[bool]) -> [Pairs<'a>; 2] {
-    wanted([vec![(gy, kept.arg(1))], vec![(kept.arg(0), gy)]], wants)
-}
-
-/// The terms of the tangents of [`adjoint_terms`], where the arguments move along `dargs` and `gy` along `dgy`.
-pub(super) fn adjoint_tangent_terms<'a>(
-    kept: &'a Kept,
-    dargs: &[Option<&'a Tensor>],
-    (gy, dgy): (&'a Tensor, Option<&'a Tensor>),
-    wants: &[bool],
-) -> [Pairs<'a>; 2] {
-    let input = product_rule((gy, kept.arg(1)), (dgy, dargs[1]));
-    let weight = product_rule((kept.arg(0), gy), (dargs[0], dgy));
-    wanted([input, weight], wants)
-}
-
-fn wanted<'a>(mut terms: [Pairs<'a>; 2], wants: &[bool]) -> [Pairs<'a>; 2] {
-    for (terms, wanted) in terms.iter_mut().zip(wants) {
-        terms.retain(|_| *wanted);
-    }
-    terms
-}
-
-/// Pairs of operands, as tensors.
-type Pairs<'a> = Vec<(&'a Tensor, &'a Tensor)>;
 
 /// Pairs of operands: feature maps with their channels last, weights as they are.
 type Terms<'a, T> = [(&'a [T], &'a [T])];

@@ -3,7 +3,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use super::conv2d::{adjoint_tangent_terms, product_rule};
+use super::product_rule::{Pairs, adjoint_tangent_terms, adjoint_terms, product_rule};
 use super::window::{Axis, outputs, seen_by, sees};
 use super::{Forward, Keep, Kept, Op, arity, nchw, weight_multiply_adds};
 use crate::cpu::{self, Float, by_dtype, from_rows, parallel, vectorize, view};
@@ -45,12 +45,8 @@ impl Op for DepthwiseConv {
     }
 
     fn backward(&self, kept: &Kept, gy: &Tensor, wants: &[bool]) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        let g = Geometry::new(*self, x.dims(), w.dims())?;
-        by_dtype!(x, T => Ok(vec![
-            wants[0].then(|| input_gradient::<T>(&g, &[(gy, w)])).transpose()?,
-            wants[1].then(|| weight_gradient::<T>(&g, &[(x, gy)])).transpose()?,
-        ]))
+        let g = Geometry::new(*self, kept.dims(0), kept.dims(1))?;
+        gradients(&g, adjoint_terms(kept, gy, wants), gy)
     }
 
     fn tangent(&self, kept: &Kept, dargs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
@@ -71,18 +67,25 @@ impl Op for DepthwiseConv {
         dgy: Option<&Tensor>,
         wants: &[bool],
     ) -> Result<Vec<Option<Tensor>>> {
-        let (x, w) = (kept.arg(0), kept.arg(1));
-        let g = Geometry::new(*self, x.dims(), w.dims())?;
-        let [input, weight] = adjoint_tangent_terms(kept, dargs, (gy, dgy), wants);
-        by_dtype!(x, T => Ok(vec![
-            (!input.is_empty()).then(|| input_gradient::<T>(&g, &input)).transpose()?,
-            (!weight.is_empty()).then(|| weight_gradient::<T>(&g, &weight)).transpose()?,
-        ]))
+        let g = Geometry::new(*self, kept.dims(0), kept.dims(1))?;
+        gradients(&g, adjoint_tangent_terms(kept, dargs, (gy, dgy), wants), gy)
     }
 
     fn multiply_adds(&self, args: &[&[usize]]) -> u64 {
         weight_multiply_adds(self, args)
     }
+}
+
+/// The sums of the terms of both adjoints, of the type of `like`; none without terms.
+fn gradients(
+    g: &Geometry,
+    [input, weight]: [Pairs<'_>; 2],
+    like: &Tensor,
+) -> Result<Vec<Option<Tensor>>> {
+    by_dtype!(like, T => Ok(vec![
+        (!input.is_empty()).then(|| input_gradient::<T>(g, &input)).transpose()?,
+        (!weight.is_empty()).then(|| weight_gradient::<T>(g, &weight)).transpose()?,
+    ]))
 }
 
 /// Sizes, and which pixels each output sees, downward and across.

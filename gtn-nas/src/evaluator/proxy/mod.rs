@@ -10,9 +10,8 @@ mod synflow;
 use super::Evaluator;
 use crate::trial::{Measurement, Outcome};
 use crate::{Error, Result};
-use candle_core::DType;
 use gtn_core::data::{Batch, ImageShape};
-use gtn_core::network::{Network, Params};
+use gtn_core::network::Network;
 use gtn_core::seed::Seed;
 use std::fmt;
 use std::str::FromStr;
@@ -56,11 +55,7 @@ impl Proxy {
     /// # Errors
     /// [`Error::Core`] when the network does not fit the batch.
     pub fn score(self, network: &Network, batch: &Batch, seed: Seed) -> Result<f64> {
-        let fresh = || -> Result<Params> {
-            let mut rng = seed.derive("weights", 0).rng();
-            let device = batch.images.device();
-            Ok(Params::init(network.params(), DType::F32, device, &mut rng)?)
-        };
+        let fresh = || network.first_params(seed, batch.images.device());
         match self {
             Self::Params => Ok(size::parameters(network)),
             Self::Flops => Ok(size::multiply_adds(network)),

@@ -9,7 +9,7 @@ use gtn_cli::nas::folder::Folder;
 use gtn_cli::nas::judging::EvaluatorName;
 use gtn_cli::nas::search::{CONFIG, SearchConfig, search_with};
 use gtn_cli::threads;
-use gtn_nas::trial::{Trial, best};
+use gtn_nas::trial::{Spent, Trial, best};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Table;
@@ -111,13 +111,7 @@ impl Found {
         let best = best(trials).and_then(|trial| Some((trial, trial.score()?)));
         let (winner, score) = best
             .with_context(|| format!("no candidate of the search with seed {seed} has a score"))?;
-        Ok(Self {
-            seed,
-            trials: trials.len(),
-            steps: trials.iter().map(|trial| trial.measured.steps).sum(),
-            seconds: trials.iter().map(|trial| trial.elapsed).fold(0.0, f64::max),
-            winner: winner.arch.clone(),
-            score,
-        })
+        let Spent { trials, steps, seconds } = Spent::on(trials);
+        Ok(Self { seed, trials, steps, seconds, winner: winner.arch.clone(), score })
     }
 }

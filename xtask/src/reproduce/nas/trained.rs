@@ -1,6 +1,6 @@
 //! Long trainings of what searches found: the part.
 
-use super::{Correlation, Found, SAMPLE, begun, judged, materials, steps};
+use super::{Correlation, Found, SAMPLE, TEACHER, begun, judged, materials, steps};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
@@ -49,7 +49,7 @@ impl Part for Trainings {
     }
 
     fn takes_up(&self) -> Vec<String> {
-        [vec![SAMPLE.into()], self.of.clone()].concat()
+        [vec![TEACHER.into(), SAMPLE.into()], self.of.clone()].concat()
     }
 
     fn work(&self) -> f64 {

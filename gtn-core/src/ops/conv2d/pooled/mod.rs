@@ -8,10 +8,11 @@ mod cpu;
 mod cuda;
 
 use super::geometry::Geometry;
-use super::{Conv2d, adjoint_tangent_terms, adjoint_terms, prepared, product_rule, slices, views};
+use super::{Conv2d, prepared, slices, views};
 use crate::cpu::{by_dtype, tensor, view};
 use crate::device::on_cuda;
 use crate::layout::{channels_first, channels_last};
+use crate::ops::product_rule::{adjoint_tangent_terms, adjoint_terms, product_rule};
 use crate::ops::{Forward, Keep, Kept, MaxPool, Op, arity};
 use crate::{Error, Result};
 use candle_core::Tensor;
