@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 /// Starts them, as many as `threads` says, or `RAYON_NUM_THREADS`, or the machine has cores. The
 /// caller's is one of them, and has to be the one that computes, for the program's whole life: an outsider
 /// would hand each of thousands of short loops over, sleep and be woken, which with small networks
-/// takes a fifth of a meta-iteration.
+/// takes a good share of a meta-iteration.
 ///
 /// Does nothing where the caller is one already.
 ///

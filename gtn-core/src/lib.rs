@@ -6,10 +6,10 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`trainer`] | the outer loop: meta-iterations, Adam, checkpoints |
+//! | [`trainer`] | the outer loop: meta-iterations, Adam, Muon, checkpoints |
 //! | [`recipe`] | a run described by data |
 //! | [`teacher`] | where batches come from: a generator and its curricula, learned pixels, real data |
-//! | [`meta`] | the exact meta-gradient, in the memory of one step |
+//! | [`meta`] | the exact meta-gradient, which can do with the activations of one step at a time |
 //! | [`inner`] | the learner's optimizers, and their derivatives |
 //! | [`learner`], [`network`] | learners described by data, and built |
 //! | [`generator`] | noise and a label become an image |
@@ -51,6 +51,7 @@
 //!     noise: 8,
 //!     widths: [16, 8, 8],
 //!     learned_labels: false,
+//!     learned_pixels: false,
 //! };
 //! recipe.inner.steps = 4;
 //! recipe.inner.batch = 8;
@@ -73,7 +74,7 @@
 //!
 //! On a CPU the work is shared by rayon's threads. Best call from one of them, as an iteration is thousands of
 //! short loops: with `rayon::ThreadPoolBuilder::new().use_current_thread().build_global()` at the start of `main`, small
-//! networks train a fifth faster than from a thread that hands over each loop and sleeps. Results are the same bits.
+//! networks train faster than from a thread that hands over each loop and sleeps. Results are the same bits.
 
 pub mod activations;
 mod cpu;

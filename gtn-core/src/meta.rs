@@ -1,4 +1,4 @@
-//! The exact meta-gradient: through every step of a learner's training, in the memory of one step.
+//! The exact meta-gradient: through every step of a learner's training, with the activations of one step at a time.
 //!
 //! With parameters θ, optimizer state v, batch (x, y) and inner loss L, a step is
 //! `g = ∇L(θ; x, y)`, `(θ, v) ← rule(θ, v, g)`. Walking back from the last step,
@@ -205,7 +205,7 @@ struct Adjoint {
     state: State,
 }
 
-pub(crate) fn finite(what: &'static str, value: f64, step: usize, steps: usize) -> Result<()> {
+fn finite(what: &'static str, value: f64, step: usize, steps: usize) -> Result<()> {
     if value.is_finite() {
         return Ok(());
     }

@@ -45,19 +45,50 @@ pub struct InnerSpec {
 }
 
 /// The meta-loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MetaSpec {
     /// Real images a meta-loss, 1 to 100,000.
     pub batch: usize,
     /// Meta-loss after every so-many-th step and after the last; 0: after the last only.
     pub every: usize,
+    /// Otherwise towards the end of the run, where this says how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late: Option<LateSpec>,
 }
 
-/// The outer loop: Adam with a cosine schedule.
+/// The end of a run, where the meta-loss is that after the last step alone.
+///
+/// Judged after all its steps, a learner is to learn fast, and the mean is ruled by the first of them; from the start judged after the last alone,
+/// it does not learn at all for long. So first the one, then the other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LateSpec {
+    /// Share of the meta-iterations, above 0 and at most 1.
+    pub share: f64,
+    /// Real images a meta-loss, 1 to 100,000: more, for there is one alone.
+    pub batch: usize,
+}
+
+/// The rule by which a teacher takes a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OuterOptimizer {
+    /// Adam (Kingma & Ba, arXiv 1412.6980).
+    #[default]
+    Adam,
+    /// Adam, but for the weights of a generator's layers, which take orthogonal steps along the mean of their gradients: Muon (Jordan et al.,
+    /// 2024), as long as Adam's (Liu et al., arXiv 2502.16982).
+    Muon,
+}
+
+/// The outer loop, with a cosine schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OuterSpec {
+    /// The rule of a step.
+    #[serde(skip_serializing_if = "is_default")]
+    pub optimizer: OuterOptimizer,
     /// Learning rate of the first meta-iteration; above 0.
     pub lr: f64,
     /// Decay of the mean of gradients; at least 0, below 1.
@@ -96,13 +127,44 @@ impl Default for InnerSpec {
 
 impl Default for MetaSpec {
     fn default() -> Self {
-        Self { batch: 128, every: 1 }
+        Self { batch: 128, every: 1, late: None }
+    }
+}
+
+impl Default for LateSpec {
+    fn default() -> Self {
+        Self { share: 0.3, batch: 512 }
     }
 }
 
 impl Default for OuterSpec {
     fn default() -> Self {
-        Self { lr: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, final_lr: 0.1, clip: 0.0 }
+        Self {
+            optimizer: OuterOptimizer::Adam,
+            lr: 0.02,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            final_lr: 0.1,
+            clip: 0.0,
+        }
+    }
+}
+
+/// What a configuration of before there was a choice does not say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl MetaSpec {
+    /// Whether a learner is judged after step `step` (from 0) of `steps`.
+    pub fn judged_after(&self, step: usize, steps: usize) -> bool {
+        step + 1 == steps || (self.every > 0 && (step + 1).is_multiple_of(self.every))
+    }
+
+    /// How often a learner of `steps` steps is judged.
+    pub fn exams(&self, steps: usize) -> usize {
+        (0..steps).filter(|&step| self.judged_after(step, steps)).count()
     }
 }
 
@@ -118,6 +180,10 @@ impl<L> Recipe<L> {
         count("inner.batch", inner.batch, 100_000)?;
         count("inner.steps × inner.batch", inner.steps * inner.batch, 1 << 30)?;
         count("meta.batch", meta.batch, 100_000)?;
+        if let Some(LateSpec { share, batch }) = meta.late {
+            check("meta.late.share", share, "above 0 and at most 1", |s| s > 0.0 && s <= 1.0)?;
+            count("meta.late.batch", batch, 100_000)?;
+        }
         let positive = |v: f64| v > 0.0 && v.is_finite();
         check("inner.lr", inner.lr, "above 0", positive)?;
         check("inner.momentum", inner.momentum, "above 0 and below 1", |m| m > 0.0 && m < 1.0)?;
@@ -132,15 +198,16 @@ impl<L> Recipe<L> {
         check("outer.clip", outer.clip, "0 (no limit) or above", |c| c >= 0.0 && c.is_finite())
     }
 
-    /// Whether a learner is judged after step `step` (from 0).
-    pub fn judged_after(&self, step: usize) -> bool {
-        step + 1 == self.inner.steps
-            || (self.meta.every > 0 && (step + 1).is_multiple_of(self.meta.every))
-    }
-
-    /// How often a learner is judged.
-    pub fn exams(&self) -> usize {
-        (0..self.inner.steps).filter(|&step| self.judged_after(step)).count()
+    /// How the learner of meta-iteration `iteration` (from 0) is judged.
+    pub fn meta_at(&self, iteration: usize) -> MetaSpec {
+        let is_late = |late: &LateSpec| {
+            let left = self.iterations.saturating_sub(iteration) as f64;
+            left <= (late.share * self.iterations as f64).round()
+        };
+        match self.meta.late.filter(is_late) {
+            Some(late) => MetaSpec { batch: late.batch, every: 0, late: None },
+            None => MetaSpec { late: None, ..self.meta },
+        }
     }
 }
 
@@ -159,4 +226,50 @@ fn check(key: &str, value: f64, allowed: &str, ok: impl Fn(f64) -> bool) -> Resu
         return Ok(());
     }
     Err(Error::spec(format!("{key} must be {allowed}, found {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learners_are_judged_where_the_recipe_says() {
+        let judged = |every, steps| {
+            let meta = MetaSpec { every, ..MetaSpec::default() };
+            let after: Vec<usize> = (0..steps).filter(|&s| meta.judged_after(s, steps)).collect();
+            assert_eq!(meta.exams(steps), after.len());
+            after
+        };
+        assert_eq!(judged(1, 3), [0, 1, 2]);
+        assert_eq!(judged(2, 5), [1, 3, 4]);
+        assert_eq!(judged(2, 4), [1, 3]);
+        assert_eq!(judged(0, 4), [3]);
+        assert_eq!(judged(9, 4), [3]);
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_judged_as_it_is_told() {
+        let late_from = |share, iterations| {
+            let late = Some(LateSpec { share, batch: 7 });
+            let meta = MetaSpec { batch: 3, every: 2, late };
+            let recipe = Recipe::<LearnerSpec> { iterations, meta, ..Recipe::default() };
+            recipe.validate().unwrap();
+            let early = MetaSpec { batch: 3, every: 2, late: None };
+            let late = MetaSpec { batch: 7, every: 0, late: None };
+            let first = (0..iterations).find(|&i| recipe.meta_at(i) == late).unwrap();
+            assert!((0..first).all(|i| recipe.meta_at(i) == early));
+            assert!((first..iterations).all(|i| recipe.meta_at(i) == late));
+            first
+        };
+        assert_eq!(late_from(0.3, 10), 7);
+        assert_eq!(late_from(1.0, 10), 0);
+        assert_eq!(late_from(0.25, 11), 8);
+        let without = Recipe::<LearnerSpec>::default();
+        assert_eq!(without.meta_at(without.iterations - 1), without.meta);
+        for share in [0.0, -0.5, 1.5, f64::NAN] {
+            let meta = MetaSpec { late: Some(LateSpec { share, batch: 7 }), ..without.meta };
+            let error = Recipe { meta, ..without.clone() }.validate().unwrap_err().to_string();
+            assert!(error.contains("meta.late.share must be above 0 and at most 1"), "{error}");
+        }
+    }
 }

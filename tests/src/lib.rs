@@ -65,9 +65,10 @@ pub fn tiny_recipe(curriculum: Curriculum, optimizer: InnerOptimizer) -> Recipe 
             noise: 6,
             widths: [12, 17, 16],
             learned_labels: true,
+            learned_pixels: curriculum != Curriculum::None,
         },
         inner: InnerSpec { steps: 3, batch: 8, optimizer, lr: 0.05, momentum: 0.5 },
-        meta: MetaSpec { batch: 12, every: 2 },
+        meta: MetaSpec { batch: 12, every: 2, late: None },
         outer: OuterSpec { clip: 1.0, ..OuterSpec::default() },
     }
 }

@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use gtn_core::activations::Activations;
 use gtn_core::data::{Batch, Batches};
 use gtn_core::inner::InnerOptimizer;
+use gtn_core::recipe::OuterOptimizer;
 use gtn_core::teacher::Curriculum;
 use gtn_core::trainer::{Iteration, Trainer};
 use gtn_data::{Augment, digits};
@@ -53,7 +54,8 @@ fn a_meta_iteration_is_that_of_the_cpu() {
 #[test]
 fn runs_repeat_to_the_bit_and_checkpoints_move_between_devices() {
     let Some(device) = cuda_or_skip() else { return };
-    let recipe = tiny_recipe(Curriculum::BatchShuffled, InnerOptimizer::Sgd);
+    let mut recipe = tiny_recipe(Curriculum::BatchShuffled, InnerOptimizer::Sgd);
+    recipe.outer.optimizer = OuterOptimizer::Muon;
     let run = |activations| {
         let trainer = Trainer::new(&recipe, IMAGE, CLASSES, &device).unwrap();
         let mut trainer = trainer.with_activations(activations);

@@ -4,6 +4,7 @@
 use candle_core::Device;
 use gtn_core::activations::Activations;
 use gtn_core::inner::InnerOptimizer;
+use gtn_core::recipe::{LateSpec, OuterOptimizer};
 use gtn_core::teacher::Curriculum;
 use gtn_core::trainer::Trainer;
 use gtn_tests::{CLASSES, IMAGE, Noise, tiny_recipe};
@@ -66,6 +67,24 @@ fn a_resumed_run_ends_as_if_never_stopped() {
             assert_eq!(resumed.iteration(), 2);
             assert!(through == bytes(&run(resumed, 2), dir.path()), "{curriculum:?} {optimizer:?}");
         }
+    }
+}
+
+#[test]
+fn orthogonal_steps_and_a_late_meta_loss_give_the_same_bytes_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recipe = tiny_recipe(Curriculum::Full, InnerOptimizer::Sgd);
+    recipe.outer.optimizer = OuterOptimizer::Muon;
+    recipe.meta.late = Some(LateSpec { share: 0.5, batch: 20 });
+    let new = || Trainer::new(&recipe, IMAGE, CLASSES, &Device::Cpu).unwrap();
+    let through = bytes(&run(new(), 5), dir.path());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(5).build().unwrap();
+    assert!(through == pool.install(|| bytes(&run(new(), 5), dir.path())));
+    for stop in [2, 4] {
+        let path = dir.path().join("stopped.safetensors");
+        run(new(), stop).save(&path).unwrap();
+        let resumed = Trainer::resume(&recipe, IMAGE, CLASSES, &Device::Cpu, &path).unwrap();
+        assert!(through == bytes(&run(resumed, 5 - stop), dir.path()), "stopped after {stop}");
     }
 }
 

@@ -87,9 +87,10 @@ fn iterate(teacher: Teacher, steps: usize, device: &Device) {
                 noise: 8,
                 widths: [32, 16, 16],
                 learned_labels: false,
+                learned_pixels: false,
             },
             inner: InnerSpec { steps, batch: BATCH, ..InnerSpec::default() },
-            meta: MetaSpec { batch: BATCH, every: 1 },
+            meta: MetaSpec { batch: BATCH, every: 1, late: None },
             ..tiny_recipe(Curriculum::Full, InnerOptimizer::Sgd)
         };
         let trainer = Trainer::new(&recipe, IMAGE, CLASSES, device).unwrap();

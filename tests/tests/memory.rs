@@ -112,6 +112,7 @@ fn memory_grows_by_what_is_kept_of_a_step() {
         noise: 16,
         widths: [512, 128, 8],
         learned_labels: false,
+        learned_pixels: false,
     };
     recipe.inner.steps = 12;
     let at = |activations| {

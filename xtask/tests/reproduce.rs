@@ -37,6 +37,7 @@ fn start_until(target: &str, out: &Path, reached: &dyn Fn() -> bool) -> Child {
 fn kill_at(target: &str, out: &Path, moments: &[&dyn Fn() -> bool]) {
     for reached in moments {
         let mut child = start_until(target, out, reached);
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -102,7 +102,7 @@ fn describe(found: &Searched, out: &Path) -> String {
         failed => format!(", of which {failed} failed"),
     };
     format!(
-        "{} candidates tried{failed}, {} training steps, {:.0} seconds\n\n{}\nNext:\n  gtn search rank {out}\n  gtn report {out}\n",
+        "{} trials{failed}, {} training steps, {:.0} seconds\n\n{}\nNext:\n  gtn search rank {out}\n  gtn report {out}\n",
         summary.trials,
         summary.steps,
         summary.seconds,

@@ -23,7 +23,8 @@ pub use preset::Preset;
 use crate::error::Usage;
 use crate::learner::Learner;
 use anyhow::Result;
-use gtn_core::recipe::Recipe;
+use gtn_core::recipe::{OuterOptimizer, Recipe};
+use gtn_core::teacher::TeacherSpec;
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides what a run computes. The thread count and the
@@ -97,6 +98,12 @@ impl Config for RunConfig {
 
     fn filled(&self) -> Self {
         let mut full = self.clone();
+        full.recipe.meta.late.get_or_insert_default();
+        // Defaults are left out.
+        full.recipe.outer.optimizer = OuterOptimizer::Muon;
+        if let TeacherSpec::Generator { learned_pixels, .. } = &mut full.recipe.teacher {
+            *learned_pixels = true;
+        }
         full.data.validation.get_or_insert(0);
         full.run.validate_every.get_or_insert(1);
         full

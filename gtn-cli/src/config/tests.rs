@@ -1,5 +1,6 @@
 use super::*;
 use clap::ValueEnum;
+use gtn_core::recipe::{LateSpec, OuterOptimizer};
 use gtn_core::teacher::TeacherSpec;
 
 fn text(text: &str) -> Layer {
@@ -73,6 +74,22 @@ fn learners_can_be_those_of_a_search_space() {
     );
     let message = refused(&[set(&["learner.space=macro", "learner.widths=[1,2,3]"])]);
     assert!(message.starts_with("command line: unknown key `learner.widths`"), "{message}");
+}
+
+#[test]
+fn what_a_configuration_may_leave_out_is_known() {
+    let config = RunConfig::load(&[set(&[
+        "outer.optimizer=adam",
+        "meta.late.share=0.5",
+        "teacher.learned_pixels=false",
+    ])])
+    .unwrap();
+    assert_eq!(config.recipe.outer.optimizer, OuterOptimizer::Adam);
+    assert_eq!(config.recipe.meta.late, Some(LateSpec { share: 0.5, batch: 512 }));
+    let plain = RunConfig::default().to_toml().unwrap();
+    assert!(!plain.contains("optimizer = \"adam\"") && !plain.contains("late"), "{plain}");
+    let muon = RunConfig::load(&[set(&["outer.optimizer=muon"])]).unwrap();
+    assert_eq!(RunConfig::load(&[text(&muon.to_toml().unwrap())]).unwrap(), muon);
 }
 
 #[test]

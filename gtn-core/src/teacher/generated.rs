@@ -3,8 +3,9 @@
 use super::{Course, Curriculum, LABELS, Pool, Teacher};
 use crate::Result;
 use crate::activations::Room;
-use crate::data::{Batch, Batches, one_hot};
+use crate::data::{Batch, Batches, ImageShape, one_hot};
 use crate::generator::{Generator, GeneratorAt, GeneratorTrace};
+use crate::layout::contiguous;
 use crate::network::{Init, Layout, Params};
 use crate::seed::{Seed, normal};
 use crate::tensors::add;
@@ -16,11 +17,16 @@ const GENERATOR: &str = "generator/";
 /// Name of the learned noise, `(samples, noise)`.
 const NOISE: &str = "noise";
 
+/// Name of the pixels that are learned on top of generated images, `(samples, channels, height, width)`.
+const PIXELS: &str = "pixels";
+
 #[derive(Debug)]
 pub(super) struct Generated {
     pub(super) generator: Generator,
     pub(super) curriculum: Curriculum,
     pub(super) learned_labels: bool,
+    /// Of which shape, where they are.
+    pub(super) learned_pixels: Option<ImageShape>,
     pub(super) pool: Pool,
 }
 
@@ -32,6 +38,10 @@ impl Teacher for Generated {
         if self.curriculum != Curriculum::None {
             let shape = [self.pool.samples(), self.generator.noise()];
             layout.push(NOISE, &shape, Init::Normal { std: 1.0 })?;
+        }
+        if let Some(ImageShape { channels, height, width }) = self.learned_pixels {
+            let shape = [self.pool.samples(), channels, height, width];
+            layout.push(PIXELS, &shape, Init::Constant(0.0))?;
         }
         if self.learned_labels {
             layout.push(LABELS, &[self.pool.samples(), self.pool.classes], Init::EvenLabels)?;
@@ -64,12 +74,19 @@ impl Teacher for Generated {
             learned,
             draw,
             noise: Vec::new(),
+            pixels: Vec::new(),
             labels: Vec::new(),
         }))
     }
 
     fn learns_targets(&self) -> bool {
         self.learned_labels
+    }
+
+    fn weights(&self) -> Vec<String> {
+        let slots = self.generator.params().slots().iter();
+        let weights = slots.filter(|slot| slot.shape.len() > 1);
+        weights.map(|slot| format!("{GENERATOR}{}", slot.name)).collect()
     }
 }
 
@@ -86,6 +103,7 @@ struct Generation<'a> {
     kept: Vec<Option<GeneratorTrace>>,
     /// Gradients of the steps seen so far, the last step first.
     noise: Vec<Tensor>,
+    pixels: Vec<Tensor>,
     labels: Vec<Tensor>,
 }
 
@@ -142,6 +160,10 @@ impl Course for Generation<'_> {
         } else {
             self.generator.generate(&noise, &targets)?
         };
+        let images = match self.teacher.learned_pixels {
+            Some(_) => add(&images, &self.rows(PIXELS, step)?)?,
+            None => images,
+        };
         Ok(Batch { images, targets })
     }
 
@@ -154,6 +176,9 @@ impl Course for Generation<'_> {
         if self.teacher.curriculum != Curriculum::None {
             self.noise.push(share.noise);
         }
+        if self.teacher.learned_pixels.is_some() {
+            self.pixels.push(contiguous(&images)?);
+        }
         if let Some(targets) = targets {
             self.labels.push(add(&targets, &share.targets)?);
         }
@@ -165,12 +190,93 @@ impl Course for Generation<'_> {
         for (name, _) in &mut all {
             name.insert_str(0, GENERATOR);
         }
-        let (noise, labels) = (std::mem::take(&mut self.noise), std::mem::take(&mut self.labels));
-        for (name, steps) in [(NOISE, noise), (LABELS, labels)] {
+        let [noise, pixels, labels] =
+            [&mut self.noise, &mut self.pixels, &mut self.labels].map(std::mem::take);
+        for (name, steps) in [(NOISE, noise), (PIXELS, pixels), (LABELS, labels)] {
             if !steps.is_empty() {
                 all.push((name.into(), self.restore(steps)?));
             }
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::uniform;
+    use crate::recipe::InnerSpec;
+    use crate::teacher::TeacherSpec;
+    use candle_core::{DType, Device};
+    use std::sync::Arc;
+
+    const IMAGE: ImageShape = ImageShape { channels: 2, height: 8, width: 4 };
+
+    struct Nothing;
+
+    impl Batches for Nothing {
+        fn batch(&self, _index: u64, _size: usize) -> Result<Batch> {
+            unreachable!("a generator asks for no real images")
+        }
+    }
+
+    fn teacher(curriculum: Curriculum, learned_pixels: bool) -> Result<Box<dyn Teacher>> {
+        let inner = InnerSpec { steps: 3, batch: 4, ..InnerSpec::default() };
+        let (noise, widths) = (5, [6, 4, 3]);
+        TeacherSpec::Generator { curriculum, noise, widths, learned_labels: false, learned_pixels }
+            .build(&inner, IMAGE, 3)
+    }
+
+    fn values(x: &Tensor) -> Vec<f64> {
+        x.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn learned_pixels_are_added_to_their_samples_image_and_learn_from_it_alone() {
+        for curriculum in [Curriculum::Full, Curriculum::BatchShuffled, Curriculum::AllShuffled] {
+            let [with, without] = [true, false].map(|pixels| teacher(curriculum, pixels).unwrap());
+            let mut layout = Layout::default();
+            with.declare(&mut layout).unwrap();
+            let learned =
+                Params::init(&Arc::new(layout), DType::F64, &Device::Cpu, &mut Seed(1).rng())
+                    .unwrap();
+            let mut all = learned.named().unwrap();
+            let pixels = uniform(&[12, 2, 8, 4], 2);
+            for (_, tensor) in all.iter_mut().filter(|(name, _)| name == PIXELS) {
+                *tensor = pixels.clone();
+            }
+            let learned = Params::from_named(learned.layout(), &all.into_iter().collect()).unwrap();
+
+            let draw = Seed(7);
+            let order = curriculum.order(3, 4, draw);
+            let mut course = with.open(&learned, draw, &Nothing).unwrap();
+            let mut plain = without.open(&learned, draw, &Nothing).unwrap();
+            let adjoint = |step: usize| uniform(&[4, 2, 8, 4], 10 + step as u64);
+            for step in 0..3 {
+                let [image, plain] = [&mut course, &mut plain]
+                    .map(|course| course.batch(step, &mut Room::none()).unwrap().images);
+                for sample in 0..4 {
+                    let of = |x: &Tensor, i: usize| values(&x.narrow(0, i, 1).unwrap());
+                    let own = of(&pixels, order[4 * step + sample] as usize);
+                    let sums = of(&plain, sample).into_iter().zip(own).map(|(a, b)| a + b);
+                    assert_eq!(of(&image, sample), sums.collect::<Vec<_>>(), "{curriculum:?}");
+                }
+            }
+            for step in [2, 1, 0] {
+                course.learn(step, adjoint(step), None).unwrap();
+            }
+            let (_, found) =
+                course.gradients().unwrap().into_iter().find(|(name, _)| name == PIXELS).unwrap();
+            for (place, &sample) in order.iter().enumerate() {
+                let found = values(&found.narrow(0, sample as usize, 1).unwrap());
+                assert_eq!(
+                    found,
+                    values(&adjoint(place / 4).narrow(0, place % 4, 1).unwrap()),
+                    "{curriculum:?}"
+                );
+            }
+        }
+        let error = teacher(Curriculum::None, true).unwrap_err().to_string();
+        assert!(error.contains("teacher.learned_pixels needs a curriculum"), "{error}");
     }
 }

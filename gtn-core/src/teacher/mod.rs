@@ -40,6 +40,10 @@ pub enum TeacherSpec {
         /// Whether the labels are learned, as soft ones that start evenly spread.
         #[serde(default)]
         learned_labels: bool,
+        /// Whether pixels are learned, too, that are added to each sample's image and start at 0: the generator then makes what
+        /// samples have in common, and need not make all that is their own. Not without a curriculum, whose samples come once.
+        #[serde(default, skip_serializing_if = "is_false")]
+        learned_pixels: bool,
     },
     /// The pixels themselves are learned: dataset distillation (Wang et al., arXiv 1811.10959).
     Pixels {
@@ -49,6 +53,11 @@ pub enum TeacherSpec {
     },
     /// Real batches: only the learning rates and momenta are learned.
     Real,
+}
+
+/// What a configuration of before there was a choice does not say.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn paper_noise() -> usize {
@@ -66,6 +75,7 @@ impl Default for TeacherSpec {
             noise: paper_noise(),
             widths: paper_widths(),
             learned_labels: false,
+            learned_pixels: false,
         }
     }
 }
@@ -75,7 +85,7 @@ impl TeacherSpec {
     ///
     /// # Errors
     /// [`crate::Error::Spec`] when the generator cannot make such images, or there are no classes.
-    pub fn build(
+    pub(crate) fn build(
         &self,
         inner: &InnerSpec,
         image: ImageShape,
@@ -86,9 +96,20 @@ impl TeacherSpec {
         }
         let pool = Pool { steps: inner.steps, batch: inner.batch, classes };
         Ok(match *self {
-            Self::Generator { curriculum, noise, widths, learned_labels } => {
+            Self::Generator { curriculum, noise, widths, learned_labels, learned_pixels } => {
+                if learned_pixels && curriculum == Curriculum::None {
+                    return Err(Error::spec(
+                        "teacher.learned_pixels needs a curriculum, found `none`, whose samples are never seen again",
+                    ));
+                }
                 let generator = Generator::new(noise, widths, image, classes)?;
-                Box::new(generated::Generated { generator, curriculum, learned_labels, pool })
+                Box::new(generated::Generated {
+                    generator,
+                    curriculum,
+                    learned_labels,
+                    learned_pixels: learned_pixels.then_some(image),
+                    pool,
+                })
             }
             Self::Pixels { learned_labels } => {
                 Box::new(pixels::Pixels { image, learned_labels, pool })
@@ -99,7 +120,7 @@ impl TeacherSpec {
 }
 
 /// A kind of teaching.
-pub trait Teacher: Debug + Send + Sync {
+pub(crate) trait Teacher: Debug + Send + Sync {
     /// Adds the teacher's learned parameters to a layout.
     fn declare(&self, layout: &mut Layout) -> Result<()>;
 
@@ -113,10 +134,15 @@ pub trait Teacher: Debug + Send + Sync {
 
     /// Whether the targets are learned.
     fn learns_targets(&self) -> bool;
+
+    /// Names of those learned parameters that are weights of layers: rows of outputs, columns of inputs.
+    fn weights(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What one learner is taught with, and the gradient of how that went.
-pub trait Course {
+pub(crate) trait Course {
     /// The batch of step `step` (from 0). What fits into `room` is kept for [`Self::learn`].
     fn batch(&mut self, step: usize, room: &mut Room) -> Result<Batch>;
 

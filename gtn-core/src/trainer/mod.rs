@@ -2,6 +2,7 @@
 
 mod adam;
 mod checkpoint;
+mod muon;
 
 pub use checkpoint::write_beside;
 
@@ -11,7 +12,7 @@ use crate::inner::{InnerOptimizer, Rates};
 use crate::learner::{LearnerFamily, LearnerSpec};
 use crate::meta::{Exam, LessonAdjoint, Syllabus, meta_gradient};
 use crate::network::{Init, Layout, Params};
-use crate::recipe::Recipe;
+use crate::recipe::{MetaSpec, OuterOptimizer, Recipe};
 use crate::seed::Seed;
 use crate::teacher::{Course, Teacher};
 use crate::tensors::{inner_product, joined, read};
@@ -191,17 +192,19 @@ impl<L: LearnerFamily> Trainer<L> {
     fn step_with(&mut self, draw: Seed, real: &dyn Batches) -> Result<Iteration> {
         let network = self.recipe.learner.network(draw, self.image, self.classes)?;
         let initial = network.first_params(draw, &self.device)?;
-        let exams = self.recipe.exams();
+        let steps = self.recipe.inner.steps;
+        let meta = self.recipe.meta_at(self.iteration);
         let mut teaching = Teaching {
             course: self.teacher.open(&self.learned, draw, real)?,
             learns_targets: self.teacher.learns_targets(),
             rates: self.rates()?,
         };
         let mut judging = Judging {
-            recipe: &self.recipe,
+            meta,
+            steps,
             real,
             // Batches are numbered on from one meta-iteration to the next.
-            next: ((self.iteration + 1) * exams) as u64,
+            next: ((self.iteration + 1) * self.recipe.meta.exams(steps)) as u64,
         };
         let place = || format!("meta-iteration {}", self.iteration + 1);
         let found = meta_gradient(
@@ -220,7 +223,7 @@ impl<L: LearnerFamily> Trainer<L> {
         })?;
 
         let gradient = self.gradient(teaching.finish(&found.rates, &self.device)?)?;
-        let scale = 1.0 / exams as f64;
+        let scale = 1.0 / meta.exams(steps) as f64;
         let norm = read(&[inner_product(&gradient, &gradient)?])?[0].sqrt() * scale;
         let clip = self.recipe.outer.clip;
         let shrink = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
@@ -238,7 +241,13 @@ impl<L: LearnerFamily> Trainer<L> {
             &gradient,
             scale * shrink,
         )?;
-        self.learned = self.learned.with_flat(learned);
+        let mut learned = self.learned.with_flat(learned);
+        if self.recipe.outer.optimizer == OuterOptimizer::Muon {
+            let means = self.learned.with_flat(adam.mean.clone());
+            let weights = self.teacher.weights();
+            learned = muon::stepped(&self.learned, learned, &means, &weights, outer_lr)?;
+        }
+        self.learned = learned;
         self.adam = adam;
         self.iteration += 1;
         Ok(Iteration {
@@ -327,19 +336,20 @@ impl Teaching<'_> {
 }
 
 /// Judges on real batches. They are asked for from the last step to the first.
-struct Judging<'a, L> {
-    recipe: &'a Recipe<L>,
+struct Judging<'a> {
+    meta: MetaSpec,
+    steps: usize,
     real: &'a dyn Batches,
     next: u64,
 }
 
-impl<L> Exam for Judging<'_, L> {
+impl Exam for Judging<'_> {
     fn batch(&mut self, step: usize) -> Result<Option<Batch>> {
-        if !self.recipe.judged_after(step) {
+        if !self.meta.judged_after(step, self.steps) {
             return Ok(None);
         }
         self.next -= 1;
-        self.real.batch(self.next, self.recipe.meta.batch).map(Some)
+        self.real.batch(self.next, self.meta.batch).map(Some)
     }
 }
 
@@ -369,7 +379,7 @@ mod tests {
             learner: "conv2_fc:4,5,6".parse().unwrap(),
             teacher: TeacherSpec::Pixels { learned_labels: false },
             inner: InnerSpec { steps: 2, batch: 6, ..InnerSpec::default() },
-            meta: MetaSpec { batch: 9, every: 1 },
+            meta: MetaSpec { batch: 9, every: 1, late: None },
             outer,
             ..Recipe::default()
         };

@@ -8,7 +8,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Candidates.
+    /// Trials: judgments of a candidate, of which a strategy may ask several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trials: Option<usize>,
     /// Training steps of all candidates together; the last may go beyond.

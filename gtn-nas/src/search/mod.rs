@@ -84,7 +84,7 @@ impl Search {
         let mut ready: BTreeMap<usize, Trial<S::Arch>> = BTreeMap::new();
         let mut pending: VecDeque<usize> = VecDeque::new();
         let mut next = 0;
-        let mut stopped = false;
+        let (mut stopped, mut taken_back) = (false, false);
         let work = &|job: &Job<S::Arch>| {
             let mut measured = judge(evaluator, &job.arch, &[job.steps], job.seed);
             measured.remove(0)
@@ -93,7 +93,8 @@ impl Search {
             let under_way = self.ahead.max(1).min(self.budget.trials.unwrap_or(usize::MAX));
             let mut workers = Workers::new(scope, self.workers.min(under_way), work);
             loop {
-                while pending.len() < self.ahead.max(1) {
+                // With a candidate missing, a strategy would be asked for the next one before it was told as much as the first time.
+                while !taken_back && pending.len() < self.ahead.max(1) {
                     let known = journal.entry(&next);
                     if known.is_none() && (stopped || meter.is_spent()) {
                         break;
@@ -120,6 +121,7 @@ impl Search {
                     // What is not begun now is begun when the search goes on.
                     for job in workers.take_back() {
                         pending.retain(|&number| number != job.trial);
+                        taken_back = true;
                     }
                 }
                 let Some(oldest) = pending.pop_front() else { return Ok(()) };

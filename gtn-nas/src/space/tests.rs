@@ -87,7 +87,7 @@ fn trains(space: &impl NetworkSpace, seed: u64, image: ImageShape) {
         },
         teacher: TeacherSpec::Pixels { learned_labels: true },
         inner: InnerSpec { steps: 2, batch: 3, ..InnerSpec::default() },
-        meta: MetaSpec { batch: 3, every: 1 },
+        meta: MetaSpec { batch: 3, every: 1, late: None },
         ..Recipe::default()
     };
     let mut trainer = Trainer::new(&recipe, image, CLASSES, &Device::Cpu).unwrap();

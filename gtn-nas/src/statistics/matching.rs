@@ -19,11 +19,12 @@ pub fn steps_to_match(curve: &[(f64, f64)], target: f64) -> f64 {
     for &(steps, value) in curve {
         if value >= target {
             return match before {
-                Some((last_steps, last)) if value > last => {
+                // Below the target, so below this value.
+                Some((last_steps, last)) => {
                     let way = (target - last) / (value - last);
                     (last_steps.ln() + way * (steps.ln() - last_steps.ln())).exp()
                 }
-                _ => steps,
+                None => steps,
             };
         }
         before = Some((steps, value));

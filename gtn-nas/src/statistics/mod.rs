@@ -22,5 +22,5 @@ mod selection;
 
 pub use bootstrap::{Interval, bootstrap};
 pub use matching::steps_to_match;
-pub use rank::{kendall, ranks, spearman};
+pub use rank::{kendall, spearman};
 pub use selection::{pick, regret, top_half, top_recall};

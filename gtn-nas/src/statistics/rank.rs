@@ -1,7 +1,7 @@
 //! Rank correlations.
 
 /// The rank of each value, from 1 for the lowest; equal values share the mean of their ranks.
-pub fn ranks(values: &[f64]) -> Vec<f64> {
+fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];

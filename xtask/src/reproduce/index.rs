@@ -1,6 +1,6 @@
 //! The index of all results in a folder.
 
-use super::page::{GENERATED, command, origin, remarks};
+use super::page::{GENERATED, PAGE, command, origin, remarks};
 use super::study::Study;
 use anyhow::Result;
 use gtn_cli::run_dir::write_whole;
@@ -16,10 +16,10 @@ pub(super) fn write(out: &Path, studies: &[Study]) -> Result<()> {
     text += "\nBy Such et al., [Generative Teaching Networks](https://arxiv.org/abs/1912.07768).\n";
     for study in studies.iter().filter(|study| study.has_begun()) {
         let (name, profile) = (study.target.name(), study.profile.name());
-        let found = study.findings()?;
+        // Who measures it at this moment, and was killed, may have left no page yet.
+        let found = study.findings()?.filter(|_| study.folder.file(PAGE).exists());
         let title = match found {
-            Some(_) => format!("[{name}, {profile}]({name}/{profile}/README.md)"),
-            // There is no page yet.
+            Some(_) => format!("[{name}, {profile}]({name}/{profile}/{PAGE})"),
             None => format!("{name}, {profile}"),
         };
         let _ = writeln!(

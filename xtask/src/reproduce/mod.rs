@@ -106,11 +106,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for study in &studies {
         let _lock = FolderLock::take(study.folder.path())?;
         study.check(&lab)?;
-        let ended = study.measure(&lab);
-        // A part that fails takes nothing from the page of those before it, and is what there is to tell.
-        let written = publish(study, &out);
-        let ended = ended?;
-        written?;
+        // Whatever becomes of a part, those before it have their page by then.
+        publish(study, &out)?;
+        let ended = study.measure(&lab, || publish(study, &out))?;
+        let readme = study.folder.file(page::PAGE);
+        if readme.exists() {
+            gtn_cli::output::print(&format!("{}\n", readme.display()))?;
+        }
         if ended == Ended::Interrupted {
             return Err(Stopped::error("the same command"));
         }
@@ -120,16 +122,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Writes the page of a study, and the index of all that lies in `out`.
 fn publish(study: &Study, out: &Path) -> Result<()> {
-    if page::write(study)? {
-        let readme = study.folder.file("README.md");
-        gtn_cli::output::print(&format!("{}\n", readme.display()))?;
-    }
+    page::write(study)?;
     // Others may measure other targets there, and be done at the same time.
     let _lock = FolderLock::wait(out)?;
     let mut all = Vec::new();
     for profile in Profile::ALL {
         for target in TARGETS {
-            all.push(Study::found(target, profile, out)?);
+            let study = Study::found(target, profile, out)?;
+            for result in study.left_out()? {
+                tracing::warn!(
+                    "{} is of other settings: {} leaves it out",
+                    result.display(),
+                    out.join("README.md").display()
+                );
+            }
+            all.push(study);
         }
     }
     index::write(out, &all)

@@ -14,13 +14,15 @@ pub(super) const GENERATED: &str = "<!-- Written by `cargo xtask reproduce` from
 /// Remarks by hand, which become part of a page.
 const BY_HAND: &str = "remarks.md";
 
+/// The page of a target, in its folder.
+pub(super) const PAGE: &str = "README.md";
+
 /// Writes the page of a target, with its plots and CSV files, once there is something to tell.
-/// Returns whether there is.
 ///
 /// # Errors
 /// When results are damaged, or the folder cannot be written.
-pub(super) fn write(study: &Study) -> Result<bool> {
-    let Some(found) = study.findings()? else { return Ok(false) };
+pub(super) fn write(study: &Study) -> Result<()> {
+    let Some(found) = study.findings()? else { return Ok(()) };
     let write = |name: &str, text: &str| write_whole(&study.folder.file(name), text.as_bytes());
     for (file, text) in &found.report.csv {
         write(file, text)?;
@@ -29,8 +31,7 @@ pub(super) fn write(study: &Study) -> Result<bool> {
         write(plot.file, &plot.svg)?;
     }
     let by_hand = super::folder::read(&study.folder.file(BY_HAND))?;
-    write("README.md", &page(study, &found, by_hand.as_deref())?)?;
-    Ok(true)
+    write(PAGE, &page(study, &found, by_hand.as_deref())?)
 }
 
 fn page(study: &Study, found: &Findings, by_hand: Option<&str>) -> Result<String> {

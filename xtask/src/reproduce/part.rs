@@ -28,7 +28,12 @@ pub(crate) trait Part {
     /// How long it takes, in units that all parts of the target share.
     fn work(&self) -> f64;
 
-    /// Measures; goes on from what an earlier process left in its folders. `None` when it was interrupted.
+    /// Sees to it that all is there that earlier parts made, which is none of its own work; false when that was interrupted.
+    fn prepare(&self, _bench: &Bench<'_>) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Measures, once [prepared](Self::prepare); goes on from what an earlier process left in its folders. `None` when it was interrupted.
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>>;
 }
 

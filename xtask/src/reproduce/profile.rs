@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) enum Profile {
     /// Seconds a target: that everything works, with figures that say nothing else
     Smoke,
-    /// A third of an hour to several hours a target on two cores: --list says how many
+    /// One hour to ten a target on two cores: --list says how many
     Cpu,
     /// The published sizes, on a GPU
     Cuda,

@@ -13,7 +13,7 @@ use candle_core::Device;
 use gtn_cli::commands::train::Ended;
 use gtn_cli::interrupt::Interrupt;
 use gtn_cli::run_dir::write_whole;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A target in one profile.
 pub(super) struct Study {
@@ -34,9 +34,14 @@ pub(super) struct Findings {
     pub(super) missing: Vec<String>,
 }
 
-/// The lines of a configuration that decide a result: how much memory a training takes does not.
+/// Keys of a training that decide nothing: how much memory it takes, and how often it saves and looks.
+const IDLE: [&str; 3] = ["keep_activations", "checkpoint_every", "validate_every"];
+
+/// The lines of a configuration that decide a result.
 fn decisive(config: &str) -> Vec<&str> {
-    config.lines().filter(|line| !line.starts_with("keep_activations =")).collect()
+    let key =
+        |line: &&str| line.split_once(" =").map(|(key, _)| key).unwrap_or_default().to_owned();
+    config.lines().filter(|line| !IDLE.contains(&key(line).as_str())).collect()
 }
 
 /// What all parts are measured with.
@@ -130,11 +135,11 @@ impl Study {
         Ok(())
     }
 
-    /// Measures the parts that are not done, once all is [checked](Self::check).
+    /// Measures the parts that are not done, once all is [checked](Self::check), and tells of each as soon as it is done.
     ///
     /// # Errors
-    /// When a part fails.
-    pub(super) fn measure(&self, lab: &Lab) -> Result<Ended> {
+    /// When a part fails, or telling does.
+    pub(super) fn measure(&self, lab: &Lab, mut tell: impl FnMut() -> Result<()>) -> Result<Ended> {
         let mut records = self.records()?;
         for (index, part) in self.parts.iter().enumerate() {
             if records[index].is_some() {
@@ -161,6 +166,7 @@ impl Study {
                 return Ok(Ended::Interrupted);
             }
             records[index] = self.record(part.as_ref())?;
+            tell()?;
         }
         Ok(Ended::Finished)
     }
@@ -168,7 +174,6 @@ impl Study {
     fn measure_part(&self, part: &dyn Part, results: &Results, lab: &Lab) -> Result<Ended> {
         let data = lab.library.open(self.target.source(self.profile))?;
         write_whole(&self.folder.config(part.id()), part.config()?.as_bytes())?;
-        let worklog = Worklog::open(&self.folder.worklog(part.id()), &lab.origin)?;
         let bench = Bench {
             dataset: &data.dataset,
             device: &lab.device,
@@ -176,6 +181,10 @@ impl Study {
             interrupt: &lab.interrupt,
             results,
         };
+        if !part.prepare(&bench)? {
+            return Ok(Ended::Interrupted);
+        }
+        let worklog = Worklog::open(&self.folder.worklog(part.id()), &lab.origin)?;
         let measured = worklog.during(|| part.measure(&bench))??;
         let Some(result) = measured else { return Ok(Ended::Interrupted) };
         let record = Record {
@@ -200,6 +209,21 @@ impl Study {
             made.join(" and ")
         );
         Ok(())
+    }
+
+    /// The results that were measured with other settings, and so are not told.
+    ///
+    /// # Errors
+    /// When a configuration cannot be.
+    pub(super) fn left_out(&self) -> Result<Vec<PathBuf>> {
+        let mut left_out = Vec::new();
+        for part in &self.parts {
+            let result = self.folder.result(part.id());
+            if result.exists() && self.difference(part.as_ref())?.is_some() {
+                left_out.push(result);
+            }
+        }
+        Ok(left_out)
     }
 
     /// Fails where something came already of parts that take up what this one, which is not done, will find.
@@ -294,6 +318,7 @@ mod tests {
     use super::super::source::Source;
     use super::*;
     use serde_json::{Value, json};
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     static MEASURED: AtomicUsize = AtomicUsize::new(0);
@@ -359,6 +384,18 @@ mod tests {
         }
     }
 
+    /// Whoever changes settings, or what a configuration says of itself, measures anew or changes nothing.
+    #[test]
+    fn published_results_are_of_the_present_settings() {
+        let results = crate::root().join("results");
+        for profile in [Profile::Cpu, Profile::Cuda] {
+            for target in super::super::targets::TARGETS {
+                let study = Study::found(target, profile, &results).unwrap();
+                assert_eq!(study.left_out().unwrap(), [] as [PathBuf; 0], "{}", target.name());
+            }
+        }
+    }
+
     #[test]
     fn each_part_is_measured_once_and_never_under_other_settings() {
         let out = tempfile::tempdir().unwrap();
@@ -370,11 +407,21 @@ mod tests {
         };
         let study = || Study::new(&Counting, Profile::Smoke, out.path(), &lab.library).unwrap();
         assert!(!study().has_begun());
-        assert_eq!(study().measure(&lab).unwrap(), Ended::Interrupted);
+        let told = Cell::new(0);
+        let measure = || {
+            let tell = || {
+                told.set(told.get() + 1);
+                assert_eq!(study().done()?, told.get());
+                Ok(())
+            };
+            study().measure(&lab, tell).unwrap()
+        };
+        assert_eq!(measure(), Ended::Interrupted);
         assert!(study().has_begun() && study().findings().unwrap().is_none());
-        assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
-        assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
+        assert_eq!(measure(), Ended::Finished);
+        assert_eq!(measure(), Ended::Finished);
         assert_eq!(MEASURED.load(Ordering::SeqCst), 4);
+        assert_eq!(told.get(), 3);
         let Findings { report, records, missing } = study().findings().unwrap().unwrap();
         assert_eq!(report.remarks, [r#"{"before":3}"#]);
         assert_eq!((records.len(), missing), (3, vec![]));
@@ -401,9 +448,12 @@ mod tests {
         let message = study().check(&lab).unwrap_err().to_string();
         assert!(message.contains("(`none`, now `these`)"), "{message}");
         std::fs::write(study().folder.config("b"), config).unwrap();
-        assert_eq!(study().measure(&lab).unwrap(), Ended::Finished);
+        assert!(study().left_out().unwrap().is_empty());
+        told.set(2);
+        assert_eq!(measure(), Ended::Finished);
 
         std::fs::write(study().folder.config("b"), "name = 'other'\n").unwrap();
+        assert_eq!(study().left_out().unwrap(), [study().folder.result("b")]);
         let message = study().check(&lab).unwrap_err().to_string();
         assert!(message.contains("(`name = 'other'`, now `name = 'b'`)"), "{message}");
         assert!(study().findings().unwrap().is_none(), "what was found otherwise is not told");

@@ -155,17 +155,10 @@ impl Sample<'_> {
         self.accuracies(|_| true)
     }
 
-    /// Mean accuracy of each architecture after the long trainings of those of its networks whose number is `of`; 0 for one that diverged.
+    /// Mean accuracy of each architecture after the long trainings of those of its networks whose number is `of`.
     fn accuracies(&self, of: impl Fn(usize) -> bool) -> Vec<f64> {
         let steps = self.config.judging.full.steps;
-        let mean = |judged: &Judged| {
-            let trained = judged.judgments(EvaluatorName::Full, steps);
-            let trained = trained.filter(|one| of(one.learner));
-            let scores: Vec<f64> =
-                trained.map(|one| one.measurement.score().unwrap_or(0.0)).collect();
-            scores.iter().sum::<f64>() / scores.len() as f64
-        };
-        self.judged.iter().map(mean).collect()
+        self.judged.iter().map(|judged| judged.accuracy(steps, &of)).collect()
     }
 
     fn summary(&self, truth: &[f64]) -> Truth {

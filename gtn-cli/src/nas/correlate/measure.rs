@@ -57,6 +57,14 @@ impl Judged {
         let scores = scores.filter(|scores| !scores.is_empty())?;
         Some(scores.iter().sum::<f64>() / scores.len() as f64)
     }
+
+    /// Mean accuracy, by long trainings of `steps` steps, of those of its networks whose number is `of`: 0 for one that has none, as it
+    /// diverged. Not a number without such networks.
+    pub fn accuracy(&self, steps: usize, of: impl Fn(usize) -> bool) -> f64 {
+        let trained = self.judgments(EvaluatorName::Full, steps).filter(|one| of(one.learner));
+        let scores: Vec<f64> = trained.map(|one| one.measurement.score().unwrap_or(0.0)).collect();
+        scores.iter().sum::<f64>() / scores.len() as f64
+    }
 }
 
 impl Entry for Judged {

@@ -1,6 +1,6 @@
 //! A sample of architectures, judged by all evaluators: the part.
 
-use super::{SAMPLE, TEACHER, begun, judged, materials, steps};
+use super::{SAMPLE, TEACHER, begun, judged, materials, steps, teacher_is_there};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
@@ -44,9 +44,13 @@ impl Part for Correlated {
         PLAIN_STEP * self.config.architectures as f64 * steps(&self.config)
     }
 
+    fn prepare(&self, bench: &Bench<'_>) -> Result<bool> {
+        teacher_is_there(bench)
+    }
+
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
         let workers = threads::workers(bench.device.is_cpu());
-        let Some(materials) = materials(bench, &self.config.judging)? else { return Ok(None) };
+        let materials = materials(bench, &self.config.judging)?;
         let folder = Folder::at(&bench.folder.run(SAMPLE), CONFIG);
         let config = begun(&folder, &self.config)?;
         let found = correlate_with(&materials, config, &folder, workers, bench.interrupt)?;

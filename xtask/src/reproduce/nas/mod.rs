@@ -40,9 +40,8 @@ pub(super) fn source(profile: Profile) -> Source {
     }
 }
 
-/// What architectures are judged with: the data of the target, and the teacher that was trained in the part [`TEACHER`]. Where
-/// its run folder is not there, as in a clone, it is trained again. `None` when that was interrupted.
-fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Option<Materials>> {
+/// Trains the teacher of the part [`TEACHER`] again where its run folder is not there, as in a clone; false when that was interrupted.
+fn teacher_is_there(bench: &Bench<'_>) -> Result<bool> {
     let learned: Learned = bench.results.get(TEACHER)?;
     if let Some(place) = learned.diverged {
         bail!("there is no teacher, since its training diverged ({place}); change its settings");
@@ -50,9 +49,13 @@ fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Option<Materials>> 
     let (run, device) = (bench.folder.run(TEACHER), bench.device);
     let config = RunConfig::load(&[Layer::file(&bench.folder.config(TEACHER))?])?;
     let ended = train_on(bench.dataset, config, RunDir::at(&run), device, bench.interrupt)?;
-    if ended == Ended::Interrupted {
-        return Ok(None);
-    }
+    Ok(ended == Ended::Finished)
+}
+
+/// What architectures are judged with: the data of the target, and the teacher, which [is there](teacher_is_there).
+fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Materials> {
+    let learned: Learned = bench.results.get(TEACHER)?;
+    let (run, device) = (bench.folder.run(TEACHER), bench.device);
     let teacher = Trained::on(&run, bench.dataset, device)?;
     // Where sums have another order, on other vectors or another GPU, it comes out otherwise.
     let (there, here) = (learned.teacher, fingerprint::of_teacher(&teacher.run)?);
@@ -62,7 +65,7 @@ fn materials(bench: &Bench<'_>, judging: &Judging) -> Result<Option<Materials>> 
             run.display()
         );
     }
-    Ok(Some(Materials::on(judging, bench.dataset.clone(), Some(teacher), device.clone())?))
+    Materials::on(judging, bench.dataset.clone(), Some(teacher), device.clone())
 }
 
 /// The configuration to go on with in a folder in which `config` may have begun: with what was settled then.

@@ -1,6 +1,6 @@
 //! One search for each of several seeds: the part.
 
-use super::{Correlation, SAMPLE, TEACHER, begun, materials};
+use super::{Correlation, SAMPLE, TEACHER, begun, materials, teacher_is_there};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::{Context, Result};
 use gtn_cli::config::{Config, Layer};
@@ -85,10 +85,14 @@ impl Part for Searches {
         PLAIN_STEP * (self.seeds.len() * a_search) as f64
     }
 
+    fn prepare(&self, bench: &Bench<'_>) -> Result<bool> {
+        teacher_is_there(bench)
+    }
+
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
         let tuned: Correlation = bench.results.get(SAMPLE)?;
         let workers = threads::workers(bench.device.is_cpu());
-        let Some(materials) = materials(bench, &self.config.judging)? else { return Ok(None) };
+        let materials = materials(bench, &self.config.judging)?;
         let mut all = Vec::new();
         for &seed in &self.seeds {
             let mut config = SearchConfig { seed, ..self.config.clone() };

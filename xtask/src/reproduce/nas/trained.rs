@@ -1,6 +1,8 @@
 //! Long trainings of what searches found: the part.
 
-use super::{Correlation, Found, SAMPLE, TEACHER, begun, judged, materials, steps};
+use super::{
+    Correlation, Found, SAMPLE, TEACHER, begun, judged, materials, steps, teacher_is_there,
+};
 use crate::reproduce::part::{Bench, PLAIN_STEP, Part};
 use anyhow::Result;
 use gtn_cli::config::Config;
@@ -56,6 +58,10 @@ impl Part for Trainings {
         PLAIN_STEP * self.searches as f64 * steps(&self.config)
     }
 
+    fn prepare(&self, bench: &Bench<'_>) -> Result<bool> {
+        teacher_is_there(bench)
+    }
+
     fn measure(&self, bench: &Bench<'_>) -> Result<Option<Value>> {
         let tuned: Correlation = bench.results.get(SAMPLE)?;
         let mut archs = BTreeSet::new();
@@ -67,7 +73,7 @@ impl Part for Trainings {
         let mut config = self.config.clone();
         config.judging.real = tuned.judging.real;
         let workers = threads::workers(bench.device.is_cpu());
-        let Some(materials) = materials(bench, &config.judging)? else { return Ok(None) };
+        let materials = materials(bench, &config.judging)?;
         let folder = Folder::at(&bench.folder.run(&self.id), CONFIG);
         folder.write(&begun(&folder, &config)?)?;
         let mut journal = folder.journal(ARCHITECTURES)?;

@@ -47,7 +47,11 @@ impl Row {
 
 /// How large a target of rows is.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Settings {
+    /// What the measurement takes; for the list of targets.
+    #[serde(rename = "cost")]
+    _cost: String,
     /// Fresh learners a part.
     learners: usize,
     /// The configuration that all runs share.
@@ -58,6 +62,7 @@ pub(super) struct Settings {
 
 /// What is particular to a row.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Run {
     /// A part for each; none where a profile leaves the row out.
     pub(super) seeds: Vec<u64>,

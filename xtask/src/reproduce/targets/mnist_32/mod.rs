@@ -22,6 +22,7 @@ pub(super) const MNIST_32: Comparison = Comparison {
         Row::teacher("gtn-adam", "full curriculum, paper's learner, by Adam"),
         Row::teacher("gtn-late", "full curriculum, paper's learner, judged late"),
         Row::teacher("gtn-widths", "full curriculum, paper's learner, random widths"),
+        Row::teacher("gtn-refined", "GTN, full curriculum, refined"),
     ],
     settings: |profile| settings!(profile),
 };

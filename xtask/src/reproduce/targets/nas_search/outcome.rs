@@ -8,12 +8,15 @@ use anyhow::{Context, Result};
 use gtn_cli::nas::correlate::Judged;
 use gtn_cli::nas::judging::EvaluatorName;
 use gtn_cli::records::Accuracy;
+use gtn_nas::trial;
 use std::collections::BTreeMap;
 
 /// All searches, and what they are measured by.
 pub(super) struct Outcomes {
     pub(super) sample: Correlation,
     pub(super) rows: Vec<Outcome>,
+    /// Of what was found: what has no accuracy after a long training, and why.
+    pub(super) failed: BTreeMap<String, String>,
 }
 
 /// The searches of one kind.
@@ -36,10 +39,11 @@ pub(super) struct Search {
 impl Outcomes {
     pub(super) fn of(settings: &Settings, results: &Results) -> Result<Self> {
         let sample: Correlation = results.get(SAMPLE)?;
-        let winners = accuracies(results, WINNERS)?;
+        let mut failed = BTreeMap::new();
+        let winners = accuracies(results, WINNERS, &mut failed)?;
         let mut longer = BTreeMap::new();
         for name in settings.long.keys() {
-            longer.insert(name.clone(), accuracies(results, &long(name))?);
+            longer.insert(name.clone(), accuracies(results, &long(name), &mut failed)?);
         }
         let search = |kind: Kind, found: Found| {
             let accuracy = *winners
@@ -59,7 +63,7 @@ impl Outcomes {
             let searches = found.into_iter().map(|found| search(kind, found));
             rows.push(Outcome { kind, searches: searches.collect::<Result<_>>()? });
         }
-        Ok(Self { sample, rows })
+        Ok(Self { sample, rows, failed })
     }
 
     /// Spearman's correlation with the truth of what searches judge by, in the sample; its steps with it.
@@ -84,13 +88,22 @@ impl Outcome {
     }
 }
 
-/// Test accuracy of each architecture of a part with trainings; one that diverged classifies nothing rightly.
-fn accuracies(results: &Results, part: &str) -> Result<BTreeMap<String, f64>> {
-    let judged: Vec<Judged> = results.get(part)?;
-    let of = |judged: Judged| {
-        let steps = judged.measured.first().map_or(0, |one| one.measurement.steps);
-        let accuracy = judged.score(EvaluatorName::Full, steps).unwrap_or(0.0);
-        (judged.arch, accuracy)
-    };
-    Ok(judged.into_iter().map(of).collect())
+/// Test accuracy of each architecture of a part with trainings. A network that has none counts as 0, as in the sample; that goes to `failed`.
+fn accuracies(
+    results: &Results,
+    part: &str,
+    failed: &mut BTreeMap<String, String>,
+) -> Result<BTreeMap<String, f64>> {
+    let mut accuracies = BTreeMap::new();
+    for judged in results.get::<Vec<Judged>>(part)? {
+        let first = judged.measured.first().context("a long training measured nothing")?;
+        let accuracy = judged.accuracy(first.measurement.steps, |_| true);
+        for one in &judged.measured {
+            if let trial::Outcome::Failed(reason) = &one.measurement.outcome {
+                failed.insert(judged.arch.clone(), reason.clone());
+            }
+        }
+        accuracies.insert(judged.arch, accuracy);
+    }
+    Ok(accuracies)
 }

@@ -36,7 +36,7 @@ fn label(Kind { strategy, evaluator }: Kind) -> String {
 
 /// One row for each strategy with each evaluator.
 pub(super) fn summary(outcomes: &Outcomes) -> Table {
-    let own = ["search", "regret", "std of seeds", "test error", "candidates", "steps", "seconds"];
+    let own = ["search", "regret", "std of seeds", "test error", "trials", "steps", "seconds"];
     let long = LONG.iter().flat_map(|long| [long.label, "std of seeds", "published"]);
     let mut table = Table::new(own.into_iter().chain(long));
     for row in &outcomes.rows {
@@ -81,7 +81,13 @@ pub(super) fn remarks(settings: &Settings, outcomes: &Outcomes) -> Vec<String> {
         "Blind choice from the sample has a regret of {} on average.",
         points(truth.max - truth.mean)
     ));
-    remarks.push("Candidates are judged on the validation split; the test split judges what was found and decides nothing. All searches may spend as many training steps; halving and hyperband spread them over more candidates.".into());
+    remarks.push("Candidates are judged on the validation split; the test split judges what was found and decides nothing. All searches may spend as many training steps; halving and hyperband spread them over more trials, of some candidates several times, each time with more steps.".into());
+    remarks.push("Searches by one strategy with the same seed begin with the same candidates and first weights, whatever they judge by: their differences are to be taken seed by seed.".into());
+    for (arch, reason) in &outcomes.failed {
+        remarks.push(format!(
+            "`{arch}` has no accuracy after a long training, which counts as 0: {reason}."
+        ));
+    }
     let correlations = outcomes.correlations().map(|(by, steps, value)| {
         let by = if by == EvaluatorName::Gtn { "GTN" } else { "real" };
         format!("{value:.2} after {steps} {by} steps")
@@ -128,7 +134,7 @@ pub(super) fn plot(outcomes: &Outcomes) -> Plot {
 
 pub(super) fn csv(outcomes: &Outcomes) -> String {
     let mut text = String::from(
-        "strategy,evaluator,seed,candidates,steps,seconds,found,score,test_accuracy,regret",
+        "strategy,evaluator,seed,trials,steps,seconds,found,score,test_accuracy,regret",
     );
     for Long { name, .. } in LONG {
         let _ = write!(text, ",long_{name}");

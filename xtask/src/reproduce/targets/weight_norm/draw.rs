@@ -9,7 +9,11 @@ use toml::{Table, Value};
 
 /// How many settings are drawn from what ranges, and what all of them share.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Settings {
+    /// What the measurement takes; for the list of targets.
+    #[serde(rename = "cost")]
+    _cost: String,
     /// Fresh learners a part.
     pub(super) learners: usize,
     /// How many are drawn.
@@ -23,6 +27,7 @@ pub(super) struct Settings {
 
 /// Ranges of dotted keys.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Ranges {
     /// Logarithms are drawn evenly.
     log: BTreeMap<String, [f64; 2]>,
