@@ -105,7 +105,7 @@ mod tests {
 
         /// Singular vectors stay: `mᵀ·o` is symmetric then, and has the singular values of `m` times the new ones.
         #[test]
-        fn singular_vectors_stay(rows in 1usize..9, columns in 1usize..9, seed: u64, length in 1e-6..1e6) {
+        fn singular_vectors_stay(rows in 1usize..9, columns in 1usize..9, seed: u64, length in 1e-6f64..1e6) {
             let m = (matrix(rows, columns, seed) * length).unwrap();
             let o = orthogonal(&m).unwrap();
             let product = values(&m.t().unwrap().matmul(&o).unwrap());
