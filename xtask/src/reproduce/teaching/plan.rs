@@ -51,7 +51,7 @@ impl Row {
 pub(super) struct Settings {
     /// What the measurement takes; for the list of targets.
     #[serde(rename = "cost")]
-    _cost: String,
+    _cost: Option<String>,
     /// Fresh learners a part.
     learners: usize,
     /// The configuration that all runs share.

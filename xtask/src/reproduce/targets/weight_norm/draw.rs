@@ -13,7 +13,7 @@ use toml::{Table, Value};
 pub(super) struct Settings {
     /// What the measurement takes; for the list of targets.
     #[serde(rename = "cost")]
-    _cost: String,
+    _cost: Option<String>,
     /// Fresh learners a part.
     pub(super) learners: usize,
     /// How many are drawn.
