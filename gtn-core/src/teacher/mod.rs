@@ -1,7 +1,7 @@
 //! Teachers: what a learner's batches come from, and what of it is learned.
 //!
-//! A [`Teacher`] holds no parameters. It declares them, and for one
-//! training of one learner it opens a [`Course`] over their present values.
+//! A `Teacher` holds no parameters. It declares them, and for one
+//! training of one learner it opens a `Course` over their present values.
 
 mod curriculum;
 mod generated;
