@@ -152,7 +152,7 @@ impl Default for OuterSpec {
 }
 
 /// What a configuration of before there was a choice does not say.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -184,6 +184,7 @@ impl<L> Recipe<L> {
             check("meta.late.share", share, "above 0 and at most 1", |s| s > 0.0 && s <= 1.0)?;
             count("meta.late.batch", batch, 100_000)?;
         }
+        self.teacher.validate()?;
         let positive = |v: f64| v > 0.0 && v.is_finite();
         check("inner.lr", inner.lr, "above 0", positive)?;
         check("inner.momentum", inner.momentum, "above 0 and below 1", |m| m > 0.0 && m < 1.0)?;
@@ -231,6 +232,7 @@ fn check(key: &str, value: f64, allowed: &str, ok: impl Fn(f64) -> bool) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::teacher::Curriculum;
 
     #[test]
     fn learners_are_judged_where_the_recipe_says() {
@@ -271,5 +273,22 @@ mod tests {
             let error = Recipe { meta, ..without.clone() }.validate().unwrap_err().to_string();
             assert!(error.contains("meta.late.share must be above 0 and at most 1"), "{error}");
         }
+    }
+    #[test]
+    fn pixels_are_learned_for_samples_that_come_again() {
+        let with = |curriculum| {
+            let mut recipe = Recipe::<LearnerSpec>::default();
+            recipe.teacher = TeacherSpec::Generator {
+                curriculum,
+                noise: 3,
+                widths: [6, 4, 2],
+                learned_labels: false,
+                learned_pixels: true,
+            };
+            recipe.validate()
+        };
+        with(Curriculum::Full).unwrap();
+        let error = with(Curriculum::None).unwrap_err().to_string();
+        assert!(error.contains("teacher.learned_pixels needs a curriculum"), "{error}");
     }
 }

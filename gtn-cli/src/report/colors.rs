@@ -21,9 +21,9 @@ pub(crate) const GRID: Color = color(0xE4E7EB, 0x2E3742);
 
 /// What series are drawn in, in this order: blue, vermilion, green, purple, a darker
 /// orange and black of Okabe and Ito's palette, which people with any common color vision can
-/// tell apart; for what is more, its sky blue and its yellow, darker, which are near the first and the fifth, and a
-/// wine red.
-pub(crate) const SERIES: [Color; 9] = [
+/// tell apart; for what is more, its sky blue and its yellow, darker, which are near the first and the fifth, a
+/// wine red and an indigo.
+pub(crate) const SERIES: [Color; 10] = [
     color(0x0072B2, 0x56B4E9),
     color(0xD55E00, 0xFF9650),
     color(0x009E73, 0x3CCBA0),
@@ -33,6 +33,7 @@ pub(crate) const SERIES: [Color; 9] = [
     color(0x45A3DA, 0xA8DCF8),
     color(0xA89A00, 0xF0E442),
     color(0x8B1E3F, 0xF08CA6),
+    color(0x4B3FB5, 0xA79BFF),
 ];
 
 const fn color(light: u32, dark: u32) -> Color {

@@ -70,6 +70,11 @@ impl Op for Linear {
     }
 }
 
+/// `a·b` for matrices `a (rows, inner)` and `b (inner, columns)`.
+pub(crate) fn matrix_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    by_dtype!(a, T => input_gradient::<T>(&[(a, b)]))
+}
+
 /// The sums of the terms of both adjoints, of the type of `like`; none without terms.
 fn gradients([input, weight]: [Pairs<'_>; 2], like: &Tensor) -> Result<Vec<Option<Tensor>>> {
     by_dtype!(like, T => Ok(vec![

@@ -54,6 +54,7 @@ pub use depthwise_conv::DepthwiseConv;
 pub use global_avg_pool::GlobalAvgPool;
 pub use leaky_relu::LeakyRelu;
 pub use linear::Linear;
+pub(crate) use linear::matrix_product;
 pub use log_softmax::LogSoftmax;
 pub use max_pool::MaxPool;
 pub use mean_norm::MeanNorm;

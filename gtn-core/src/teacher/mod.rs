@@ -14,7 +14,7 @@ use crate::activations::Room;
 use crate::data::{Batch, Batches, ImageShape};
 use crate::generator::Generator;
 use crate::network::{Layout, Params};
-use crate::recipe::InnerSpec;
+use crate::recipe::{InnerSpec, is_default};
 use crate::seed::Seed;
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -42,7 +42,7 @@ pub enum TeacherSpec {
         learned_labels: bool,
         /// Whether pixels are learned, too, that are added to each sample's image and start at 0: the generator then makes what
         /// samples have in common, and need not make all that is their own. Not without a curriculum, whose samples come once.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "is_default")]
         learned_pixels: bool,
     },
     /// The pixels themselves are learned: dataset distillation (Wang et al., arXiv 1811.10959).
@@ -53,11 +53,6 @@ pub enum TeacherSpec {
     },
     /// Real batches: only the learning rates and momenta are learned.
     Real,
-}
-
-/// What a configuration of before there was a choice does not say.
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 fn paper_noise() -> usize {
@@ -81,6 +76,21 @@ impl Default for TeacherSpec {
 }
 
 impl TeacherSpec {
+    /// Whether its settings go together.
+    ///
+    /// # Errors
+    /// [`crate::Error::Spec`] when they do not.
+    pub(crate) fn validate(&self) -> Result<()> {
+        match *self {
+            Self::Generator { curriculum: Curriculum::None, learned_pixels: true, .. } => {
+                Err(Error::spec(
+                    "teacher.learned_pixels needs a curriculum, found `none`, whose samples are never seen again",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The teacher for this image shape and number of classes.
     ///
     /// # Errors
@@ -97,11 +107,6 @@ impl TeacherSpec {
         let pool = Pool { steps: inner.steps, batch: inner.batch, classes };
         Ok(match *self {
             Self::Generator { curriculum, noise, widths, learned_labels, learned_pixels } => {
-                if learned_pixels && curriculum == Curriculum::None {
-                    return Err(Error::spec(
-                        "teacher.learned_pixels needs a curriculum, found `none`, whose samples are never seen again",
-                    ));
-                }
                 let generator = Generator::new(noise, widths, image, classes)?;
                 Box::new(generated::Generated {
                     generator,

@@ -23,6 +23,10 @@ pub(super) const MNIST_32: Comparison = Comparison {
         Row::teacher("gtn-late", "full curriculum, paper's learner, judged late"),
         Row::teacher("gtn-widths", "full curriculum, paper's learner, random widths"),
         Row::teacher("gtn-refined", "GTN, full curriculum, refined"),
+        Row::teacher(
+            "gtn-refined-widths",
+            "full curriculum, paper's learner, random widths, refined",
+        ),
     ],
     settings: |profile| settings!(profile),
 };
