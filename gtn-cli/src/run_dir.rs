@@ -206,11 +206,17 @@ impl RunDir {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let text = read(&path)?;
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let lines = whole.lines().take(count).enumerate().map(|(number, line)| {
-            serde_json::from_str(line)
-                .with_context(|| format!("{}, line {}: damaged", path.display(), number + 1))
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let whole =
+            text.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let lines = whole.take(count).enumerate().map(|(number, line)| {
+            serde_json::from_slice(line).with_context(|| {
+                format!(
+                    "{}, line {}: damaged; put a copy back, or train again in another folder",
+                    path.display(),
+                    number + 1
+                )
+            })
         });
         lines.collect()
     }

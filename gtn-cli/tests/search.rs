@@ -92,6 +92,12 @@ fn a_search_by_a_teacher_is_ranked_and_reported() {
     search(folder.path(), "search --config found/search.toml --out again");
     let at_once = search(folder.path(), &format!("search rank again {five} --workers 3"));
     assert_eq!(at_once, later, "what was trained before decides nothing");
+    // Trainings of other settings are no rivals of these.
+    let config = found.join("search.toml");
+    let other = fs::read_to_string(&config).unwrap().replace("lr = 0.1", "lr = 0.2");
+    fs::write(&config, other).unwrap();
+    let message = error(gtn_in(folder.path()).args(args(rank)), 1);
+    assert!(message.contains("trained with other settings than search.toml has now"), "{message}");
 }
 
 #[test]

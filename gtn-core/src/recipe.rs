@@ -157,12 +157,12 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl MetaSpec {
-    /// Whether a learner is judged after step `step` (from 0) of `steps`.
+    /// Whether a learner is judged after step `step` (from 0) of `steps`, where it is not [late](Recipe::meta_at).
     pub fn judged_after(&self, step: usize, steps: usize) -> bool {
         step + 1 == steps || (self.every > 0 && (step + 1).is_multiple_of(self.every))
     }
 
-    /// How often a learner of `steps` steps is judged.
+    /// How often a learner of `steps` steps is judged, where it is not [late](Recipe::meta_at).
     pub fn exams(&self, steps: usize) -> usize {
         (0..steps).filter(|&step| self.judged_after(step, steps)).count()
     }
@@ -185,6 +185,13 @@ impl<L> Recipe<L> {
             count("meta.late.batch", batch, 100_000)?;
         }
         self.teacher.validate()?;
+        if outer.optimizer == OuterOptimizer::Muon
+            && !matches!(self.teacher, TeacherSpec::Generator { .. })
+        {
+            return Err(Error::spec(
+                "outer.optimizer = `muon` steps the weights of a generator, and this teacher has none; leave it out",
+            ));
+        }
         let positive = |v: f64| v > 0.0 && v.is_finite();
         check("inner.lr", inner.lr, "above 0", positive)?;
         check("inner.momentum", inner.momentum, "above 0 and below 1", |m| m > 0.0 && m < 1.0)?;
@@ -203,7 +210,7 @@ impl<L> Recipe<L> {
     pub fn meta_at(&self, iteration: usize) -> MetaSpec {
         let is_late = |late: &LateSpec| {
             let left = self.iterations.saturating_sub(iteration) as f64;
-            left <= (late.share * self.iterations as f64).round()
+            left <= (late.share * self.iterations as f64).round().max(1.0)
         };
         match self.meta.late.filter(is_late) {
             Some(late) => MetaSpec { batch: late.batch, every: 0, late: None },
@@ -266,6 +273,7 @@ mod tests {
         assert_eq!(late_from(0.3, 10), 7);
         assert_eq!(late_from(1.0, 10), 0);
         assert_eq!(late_from(0.25, 11), 8);
+        assert_eq!(late_from(0.1, 4), 3);
         let without = Recipe::<LearnerSpec>::default();
         assert_eq!(without.meta_at(without.iterations - 1), without.meta);
         for share in [0.0, -0.5, 1.5, f64::NAN] {
@@ -290,5 +298,15 @@ mod tests {
         with(Curriculum::Full).unwrap();
         let error = with(Curriculum::None).unwrap_err().to_string();
         assert!(error.contains("teacher.learned_pixels needs a curriculum"), "{error}");
+    }
+    #[test]
+    fn orthogonal_steps_are_for_generators() {
+        let mut recipe = Recipe::<LearnerSpec>::default();
+        recipe.outer.optimizer = OuterOptimizer::Muon;
+        recipe.validate().unwrap();
+        for teacher in [TeacherSpec::Pixels { learned_labels: false }, TeacherSpec::Real] {
+            let error = Recipe { teacher, ..recipe.clone() }.validate().unwrap_err().to_string();
+            assert!(error.contains("outer.optimizer = `muon` steps the weights"), "{error}");
+        }
     }
 }

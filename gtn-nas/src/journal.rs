@@ -30,12 +30,14 @@ pub struct Journal<T: Entry> {
     file: Option<(File, PathBuf)>,
     /// With the line of each.
     entries: BTreeMap<T::Key, (usize, T)>,
+    /// Lines of the file, empty ones, too.
+    lines: usize,
 }
 
 impl<T: Entry> Journal<T> {
     /// A journal without a file.
     pub fn in_memory() -> Self {
-        Self { file: None, entries: BTreeMap::new() }
+        Self { file: None, entries: BTreeMap::new(), lines: 0 }
     }
 
     /// Opens a journal, or begins one. A last line that was torn by a sudden end is cut off; the
@@ -47,10 +49,12 @@ impl<T: Entry> Journal<T> {
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         let failed = |source| Error::Io { path: path.to_owned(), source };
         let Found { entries, text, sound, mended } = Found::<T>::at(path)?;
+        let text = &text[..sound];
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         file.set_len(sound as u64).map_err(failed)?;
-        let mut journal = Self { file: Some((file, path.to_owned())), entries };
-        if sound > 0 && text[sound - 1] != b'\n' {
+        let lines = text.split_inclusive(|&byte| byte == b'\n').count();
+        let mut journal = Self { file: Some((file, path.to_owned())), entries, lines };
+        if text.last().is_some_and(|&byte| byte != b'\n') {
             // Torn between a line and its end: the line is whole.
             journal.write(b"\n")?;
         }
@@ -78,12 +82,18 @@ impl<T: Entry> Journal<T> {
     /// Adds a result, and waits until it is on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written.
+    /// [`Error::Journal`] when one with its key is there already, [`Error::Io`] when it cannot be written.
     pub fn append(&mut self, entry: &T) -> Result<()> {
+        let key = entry.key();
+        if let Some((_, there)) = self.entries.get(&key) {
+            let message = format!("{} {key} is there already; it comes once", T::WHAT);
+            return Err(self.wrong(there, message));
+        }
         let mut line = serde_json::to_vec(entry).map_err(|error| self.failed(error.into()))?;
         line.push(b'\n');
         self.write(&line)?;
-        self.entries.insert(entry.key(), (self.entries.len() + 1, entry.clone()));
+        self.lines += 1;
+        self.entries.insert(key, (self.lines, entry.clone()));
         Ok(())
     }
 
@@ -214,8 +224,13 @@ mod tests {
         let path = folder.path().join("trials.jsonl");
         let whole = written(&path, 2);
         fs::write(&path, [&whole, b"\n".as_slice()].concat()).unwrap();
-        let (journal, mended) = Journal::<Trial<String>>::open(&path).unwrap();
+        let (mut journal, mended) = Journal::<Trial<String>>::open(&path).unwrap();
         assert_eq!((journal.entries().count(), mended), (2, None), "an empty line is no harm");
+        journal.append(&trial(2)).unwrap();
+        let error = journal.wrong(&trial(2), "odd".into()).to_string();
+        assert!(error.contains("line 4: odd"), "{error}");
+        let error = journal.append(&trial(2)).unwrap_err().to_string();
+        assert!(error.contains("line 4: trial 2 is there already"), "{error}");
         fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         let (journal, mended) = Journal::<Trial<String>>::open(&path).unwrap();
         assert_eq!((journal.entries().count(), mended), (2, None));

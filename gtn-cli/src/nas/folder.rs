@@ -121,7 +121,9 @@ impl Folder {
         }
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let read = serde_json::from_slice(&text);
-        read.map(Some).with_context(|| format!("{} is damaged", path.display()))
+        read.map(Some).with_context(|| {
+            format!("{} is damaged; remove it, and run again what wrote it", path.display())
+        })
     }
 
     /// Writes the folder's page. Returns where.

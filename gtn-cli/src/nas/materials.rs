@@ -203,7 +203,14 @@ impl Materials {
         let real = names.contains(&EvaluatorName::Real) && judging.real.rates().is_none();
         let full = names.contains(&EvaluatorName::Full) && judging.full_rates().is_none();
         if real || full {
-            let rates = with_space!(space, space => self.tune(judging, &space, seed, workers))?;
+            let (own, long) = (&judging.real, &judging.full);
+            let given = if real {
+                Given { lr: own.lr, momentum: own.momentum }
+            } else {
+                Given { lr: long.lr.or(own.lr), momentum: long.momentum.or(own.momentum) }
+            };
+            let rates =
+                with_space!(space, space => self.tune(judging, &space, given, seed, workers))?;
             (judging.real.lr, judging.real.momentum) = (Some(rates.lr), Some(rates.momentum));
             tracing::info!(
                 "real data: learning rate {} and momentum {} do best on the validation split",
@@ -219,11 +226,11 @@ impl Materials {
         &self,
         judging: &Judging,
         space: &S,
+        given: Given,
         seed: Seed,
         workers: usize,
     ) -> Result<Rates> {
         let Tuning { architectures, steps } = judging.tuning;
-        let given = Given { lr: judging.real.lr, momentum: judging.real.momentum };
         let (name, total) = ("tuning on real data", given.pairs() * architectures);
         let mut progress = Progress::new(name, total, 0);
         let (mut scored, mut failure) = (false, None);

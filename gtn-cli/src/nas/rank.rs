@@ -4,16 +4,17 @@
 
 use super::folder::Folder;
 use super::identity;
-use super::judging::EvaluatorName;
+use super::judging::{EvaluatorName, Judging, Tuning};
 use super::materials::Materials;
 use super::search::{CONFIG, SearchConfig, TRIALS};
 use crate::config::Layer;
+use crate::fingerprint;
 use crate::folder_lock::FolderLock;
 use crate::progress::Progress;
 use crate::records::{Accuracy, Split};
 use crate::report::words::fine_percent;
 use crate::run_dir::write_whole;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use gtn_core::seed::Seed;
 use gtn_nas::evaluator::{Exam, judge};
@@ -71,6 +72,8 @@ struct Training {
     judged_on: Split,
     /// The number of the fresh network, from 0.
     learner: usize,
+    /// Digest of [what else](settings) it depends on.
+    settings: String,
     #[serde(flatten)]
     measured: Measurement,
 }
@@ -155,6 +158,14 @@ pub fn rank(
     })
 }
 
+/// The digest of how trainings go, but for their length, and are judged: those of different settings must not compete.
+fn settings(judging: &Judging) -> Result<String> {
+    let mut judging =
+        Judging { run: None, data: None, tuning: Tuning::default(), ..judging.clone() };
+    judging.full.steps = 0;
+    Ok(fingerprint::of_parts([toml::to_string(&judging)?.as_bytes()]))
+}
+
 /// The scored trials from the best to the worst, each architecture once.
 fn best_first(trials: &[Trial<String>]) -> Vec<&Trial<String>> {
     let mut seen = BTreeSet::new();
@@ -234,6 +245,15 @@ impl<S: NetworkSpace> Session<S> {
     ) -> Result<()> {
         let full = self.materials.full(&self.config.judging, exam)?;
         let lowered = self.materials.lowered(EvaluatorName::Full, &self.space, &full);
+        let settings = settings(&self.config.judging)?;
+        for there in wanted.iter().filter_map(|key| journal.entry(key)) {
+            if there.settings != settings {
+                let message = format!(
+                    "trained with other settings than {CONFIG} has now; remove {TRAININGS} to train all anew"
+                );
+                return Err(journal.wrong(there, message).into());
+            }
+        }
         let (known, left): (Vec<_>, Vec<_>) =
             wanted.iter().partition(|&key| journal.entry(key).is_some());
         known.iter().for_each(|_| progress.known());
@@ -242,10 +262,16 @@ impl<S: NetworkSpace> Session<S> {
             left,
             |&key| -> Result<Training> {
                 let seed = key.seed(Seed(self.config.seed));
-                let arch = serde_json::from_value(key.arch.as_str().into())?;
+                let arch = serde_json::from_value(key.arch.as_str().into()).with_context(|| {
+                    format!(
+                        "{}: the search's space has no {}",
+                        self.folder.file(TRIALS).display(),
+                        key.arch
+                    )
+                })?;
                 let measured = judge(&lowered, &arch, &[key.steps], seed).remove(0);
                 let TrainingKey { arch, judged_on, learner, .. } = key.clone();
-                Ok(Training { arch, judged_on, learner, measured })
+                Ok(Training { arch, judged_on, learner, settings: settings.clone(), measured })
             },
             |_, training| {
                 let done = training.and_then(|training| {

@@ -32,7 +32,7 @@ pub struct LinePlot {
     pub x: Axis,
     /// The vertical axis. It ends at round numbers.
     pub y: Axis,
-    /// Lines are drawn in eight colors, blue and vermilion first, and again from the start.
+    /// Lines are drawn in ten colors, blue and vermilion first, and again from the start.
     pub series: Vec<Series>,
 }
 

@@ -277,9 +277,9 @@ pub(super) fn address(device: &CudaDevice, tensor: &Tensor, dtype: DType) -> Res
     Ok(base + (start * dtype.size_in_bytes()) as u64)
 }
 
-/// The address of a contiguous tensor's first element, for a struct of a kernel's file.
-pub(crate) fn address_of(tensor: &Tensor) -> Result<u64> {
-    address(super::device_of(tensor)?, tensor, tensor.dtype())
+/// The address of the first element of a contiguous tensor, of the type and on the device of `like`, for a struct of a kernel's file.
+pub(crate) fn address_of(tensor: &Tensor, like: &Tensor) -> Result<u64> {
+    address(super::device_of(like)?, tensor, like.dtype())
 }
 
 /// A kernel, loaded once for each device.

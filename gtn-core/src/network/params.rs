@@ -258,7 +258,10 @@ impl Params {
         &self.flat
     }
 
-    /// The same layout around other values.
+    /// The same layout around other values, `(len)`.
+    ///
+    /// # Panics
+    /// When there are more or fewer.
     pub fn with_flat(&self, flat: Tensor) -> Self {
         Self::from_flat(self.layout.clone(), flat)
     }

@@ -9,7 +9,7 @@ use crate::layout::contiguous;
 use crate::network::{Init, Layout, Params};
 use crate::seed::{Seed, normal};
 use crate::tensors::add;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// Prefix of the generator's parameters.
 const GENERATOR: &str = "generator/";
@@ -59,10 +59,19 @@ impl Teacher for Generated {
         let own = named.filter_map(|(name, t)| Some((name.strip_prefix(GENERATOR)?.into(), t)));
         let params = Params::from_named(self.generator.params(), &own.collect())?;
         let order = self.curriculum.order(self.pool.steps, self.pool.batch, draw);
-        let (dtype, device) = (params.flat().dtype(), params.flat().device());
+        let (dtype, device) = (learned.flat().dtype(), learned.flat().device());
         let fixed = || {
             let labels: Vec<u32> = order.iter().map(|&sample| self.pool.class(sample)).collect();
             one_hot(&labels, self.pool.classes, dtype, device)
+        };
+        let fresh = || {
+            let shape = [self.pool.batch, self.generator.noise()];
+            let steps = (0..self.pool.steps).map(|step| {
+                let mut rng = draw.derive(NOISE, step as u64).rng();
+                normal(&shape, dtype, &Device::Cpu, &mut rng)
+            });
+            let steps = steps.collect::<Result<Vec<_>>>()?;
+            Ok::<_, crate::Error>(Tensor::cat(&steps, 0)?.to_device(device)?)
         };
         Ok(Box::new(Generation {
             samples: Tensor::new(&order[..], device)?,
@@ -72,7 +81,7 @@ impl Teacher for Generated {
             generator: self.generator.at(params)?,
             teacher: self,
             learned,
-            draw,
+            fresh: (self.curriculum == Curriculum::None).then(fresh).transpose()?,
             noise: Vec::new(),
             pixels: Vec::new(),
             labels: Vec::new(),
@@ -94,7 +103,8 @@ struct Generation<'a> {
     teacher: &'a Generated,
     generator: GeneratorAt<'a>,
     learned: &'a Params,
-    draw: Seed,
+    /// Noise that is drawn instead of learned, of all steps at once, so that the host waits for the device once at most.
+    fresh: Option<Tensor>,
     order: Vec<u32>,
     /// The same on the device, and the targets in this order where they are not learned: all steps at once.
     samples: Tensor,
@@ -120,13 +130,10 @@ impl Generation<'_> {
     }
 
     fn noise(&self, step: usize) -> Result<Tensor> {
-        if self.teacher.curriculum != Curriculum::None {
-            return self.rows(NOISE, step);
+        match &self.fresh {
+            Some(fresh) => self.of_step(fresh, step),
+            None => self.rows(NOISE, step),
         }
-        let shape = [self.teacher.pool.batch, self.teacher.generator.noise()];
-        let flat = self.generator.params().flat();
-        let mut rng = self.draw.derive(NOISE, step as u64).rng();
-        normal(&shape, flat.dtype(), flat.device(), &mut rng)
     }
 
     fn targets(&self, step: usize) -> Result<Tensor> {
@@ -173,7 +180,7 @@ impl Course for Generation<'_> {
             None => self.generator.trace(&self.noise(step)?, &self.targets(step)?)?,
         };
         let share = self.generator.backward(&trace, &images)?;
-        if self.teacher.curriculum != Curriculum::None {
+        if self.fresh.is_none() {
             self.noise.push(share.noise);
         }
         if self.teacher.learned_pixels.is_some() {
@@ -207,7 +214,7 @@ mod tests {
     use crate::ops::check::uniform;
     use crate::recipe::InnerSpec;
     use crate::teacher::TeacherSpec;
-    use candle_core::{DType, Device};
+    use candle_core::DType;
     use std::sync::Arc;
 
     const IMAGE: ImageShape = ImageShape { channels: 2, height: 8, width: 4 };

@@ -119,15 +119,23 @@ pub(super) fn made_for<L: LearnerFamily>(path: &Path) -> Result<(ImageShape, usi
 }
 
 fn read_header<L: LearnerFamily>(path: &Path, bytes: &[u8]) -> Result<Header<L>> {
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|e| damaged(path, format!("not a whole safetensors file ({e})")))?;
+    let torn = |e| {
+        let remedy = "put a copy back, or train again in another place";
+        damaged(path, format!("not a whole safetensors file ({e}); {remedy}"))
+    };
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).map_err(torn)?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
     let header = header.ok_or_else(|| damaged(path, "not a checkpoint of gtn".into()))?;
     let unreadable = |e| damaged(path, format!("unreadable header ({e})"));
     // First: of another format nothing else can be read.
     let Format { format } = serde_json::from_str(header).map_err(unreadable)?;
     if format != FORMAT {
-        return Err(damaged(path, format!("format {format} where this version reads {FORMAT}")));
+        return Err(damaged(
+            path,
+            format!(
+                "format {format} where this version reads {FORMAT}; use the version that wrote it"
+            ),
+        ));
     }
     serde_json::from_str(header).map_err(unreadable)
 }

@@ -203,7 +203,7 @@ impl<L: LearnerFamily> Trainer<L> {
             meta,
             steps,
             real,
-            // Batches are numbered on from one meta-iteration to the next.
+            // Batches are numbered on from one meta-iteration to the next; a late one, with fewer exams, leaves numbers out.
             next: ((self.iteration + 1) * self.recipe.meta.exams(steps)) as u64,
         };
         let place = || format!("meta-iteration {}", self.iteration + 1);

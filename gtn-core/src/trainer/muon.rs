@@ -4,6 +4,7 @@
 //! to about 1, so that a step goes as far along the others.
 
 use crate::Result;
+use crate::device::on_cuda;
 use crate::network::Params;
 use crate::ops::matrix_product;
 use crate::tensors::inner_product;
@@ -45,6 +46,8 @@ pub(super) fn stepped(
 /// The polynomial multiplies `x` by `f = a + b·g + c·g²`, of the Gram matrix `g = x·xᵀ` alone, which becomes `f·g·f`. All of these
 /// commute, so that products of the smaller side do but for the first and the last.
 fn orthogonal(matrix: &Tensor) -> Result<Tensor> {
+    let given = matrix.dtype();
+    let matrix = &matrix.to_dtype(working_type(matrix)?)?;
     let (rows, columns) = matrix.dims2()?;
     let tall = rows > columns;
     // On the device, so that nobody waits. Of nothing it is this little.
@@ -65,13 +68,25 @@ fn orthogonal(matrix: &Tensor) -> Result<Tensor> {
             gram = matrix_product(&matrix_product(&factor, &gram)?, &factor)?;
         }
     }
-    if tall { matrix_product(long, &multiplier) } else { matrix_product(&multiplier, wide) }
+    let found =
+        if tall { matrix_product(long, &multiplier) } else { matrix_product(&multiplier, wide) };
+    Ok(found?.to_dtype(given)?)
+}
+
+/// The type to compute in. What is rounded away from a Gram matrix grows by [`COEFFICIENTS`]`[0]`² each time where
+/// it should be nothing: little of single precision's 24 bits, too much of TF32's 11.
+fn working_type(matrix: &Tensor) -> Result<DType> {
+    on_cuda!(matrix => {
+        let exact = crate::cuda::exact_products(matrix)?;
+        Ok(if exact { matrix.dtype() } else { DType::F64 })
+    });
+    Ok(matrix.dtype())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::cuda_or_skip;
+    use crate::device::{Precision, cuda, cuda_or_skip};
     use crate::network::{Init, Layout};
     use crate::ops::check::uniform;
     use candle_core::Device;
@@ -138,6 +153,38 @@ mod tests {
                 values(&found).iter().flatten().zip(values(&expected).iter().flatten())
             {
                 assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
+            }
+        }
+    }
+
+    /// On a device whose products round their factors to TF32, too.
+    #[test]
+    fn weak_directions_end_where_they_should_whatever_the_precision() {
+        let mut diagonal = vec![vec![0f32; 24]; 16];
+        for (i, row) in diagonal.iter_mut().enumerate() {
+            row[i] = if i < 8 { 1.0 } else { 0.01 };
+        }
+        let diagonal = Tensor::new(diagonal, &Device::Cpu).unwrap();
+        // Reflections mix all directions.
+        let mirrored = |size, seed| {
+            let v = matrix(size, 1, seed);
+            let length = v.sqr().unwrap().sum_all().unwrap();
+            let outer = v.matmul(&v.t().unwrap()).unwrap().broadcast_div(&length).unwrap();
+            let one = Tensor::eye(size, DType::F32, &Device::Cpu).unwrap();
+            (one - (outer * 2.0).unwrap()).unwrap()
+        };
+        let (left, right) = (mirrored(16, 1), mirrored(24, 2));
+        let mixed = left.matmul(&diagonal).unwrap().matmul(&right).unwrap();
+        let mut devices = vec![Device::Cpu];
+        if cuda_or_skip().is_some() {
+            devices.push(cuda(0, Precision::Tf32).unwrap());
+        }
+        for device in devices {
+            let found = orthogonal(&mixed.to_device(&device).unwrap()).unwrap();
+            let found = found.to_device(&Device::Cpu).unwrap();
+            let found = left.t().unwrap().matmul(&found).unwrap().matmul(&right.t().unwrap());
+            for (i, row) in values(&found.unwrap()).iter().enumerate() {
+                assert!((0.6..1.3).contains(&row[i]), "{} at {i} on {device:?}", row[i]);
             }
         }
     }

@@ -84,7 +84,9 @@ impl Search {
         let mut ready: BTreeMap<usize, Trial<S::Arch>> = BTreeMap::new();
         let mut pending: VecDeque<usize> = VecDeque::new();
         let mut next = 0;
-        let (mut stopped, mut taken_back) = (false, false);
+        let mut stopped = false;
+        // The first candidate that was asked for and then not begun.
+        let mut taken_back: Option<usize> = None;
         let work = &|job: &Job<S::Arch>| {
             let mut measured = judge(evaluator, &job.arch, &[job.steps], job.seed);
             measured.remove(0)
@@ -94,7 +96,7 @@ impl Search {
             let mut workers = Workers::new(scope, self.workers.min(under_way), work);
             loop {
                 // With a candidate missing, a strategy would be asked for the next one before it was told as much as the first time.
-                while !taken_back && pending.len() < self.ahead.max(1) {
+                while taken_back.is_none() && pending.len() < self.ahead.max(1) {
                     let known = journal.entry(&next);
                     if known.is_none() && (stopped || meter.is_spent()) {
                         break;
@@ -121,7 +123,8 @@ impl Search {
                     // What is not begun now is begun when the search goes on.
                     for job in workers.take_back() {
                         pending.retain(|&number| number != job.trial);
-                        taken_back = true;
+                        taken_back =
+                            Some(taken_back.map_or(job.trial, |first| first.min(job.trial)));
                     }
                 }
                 let Some(oldest) = pending.pop_front() else { return Ok(()) };
@@ -135,7 +138,10 @@ impl Search {
                     journal.append(&trial)?;
                     ready.insert(trial.trial, trial);
                 };
-                strategy.tell(&trial);
+                // It is told of candidates in the order in which it was asked for them, with none left out.
+                if taken_back.is_none_or(|first| trial.trial < first) {
+                    strategy.tell(&trial);
+                }
                 trials.push(trial);
                 stopped |= told(&trials).is_break();
             }
@@ -194,6 +200,8 @@ mod tests {
     use super::*;
     use crate::space::nb201::{Nb201Arch, Nb201Space};
     use crate::strategy::{AnyStrategy, Random};
+    use gtn_core::seed::Rng;
+    use serde::Deserialize;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Takes longer for some than for others, and fails on some.
@@ -313,6 +321,49 @@ mod tests {
         let missing = AtomicUsize::new(0);
         let found = run(Budget::trials(6), &missing);
         assert_eq!((results(&found), missing.into_inner()), (results(&all), 1));
+    }
+
+    #[derive(Default, Serialize, Deserialize)]
+    struct Listening(Random, Vec<usize>);
+
+    impl Strategy<Nb201Space> for Listening {
+        fn ask(&mut self, space: &Nb201Space, rng: &mut Rng) -> Option<Proposal<Nb201Arch>> {
+            self.0.ask(space, rng)
+        }
+
+        fn tell(&mut self, trial: &Trial<Nb201Arch>) {
+            self.1.push(trial.trial);
+        }
+    }
+
+    #[test]
+    fn a_strategy_is_told_of_nothing_behind_a_gap() {
+        let space = Nb201Space::default();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trials.jsonl");
+        let run = |watch: fn(&[Trial<Nb201Arch>]) -> ControlFlow<()>| {
+            let (mut journal, _) = Journal::open(&path).unwrap();
+            let search = Search { ahead: 5, budget: Budget::trials(5), ..search(1) };
+            let mut strategy = Listening::default();
+            let slow = |arch: &Nb201Arch| {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                uneven(arch)
+            };
+            let found = search.run_with(&space, &mut strategy, &slow, &mut journal, watch).unwrap();
+            let found: Vec<usize> = found.iter().map(|trial| trial.trial).collect();
+            (found, strategy.1)
+        };
+        let whole = run(|_| ControlFlow::Continue(()));
+        assert_eq!(whole, (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let gap = |line: &&str| line.contains(r#""trial":1,"#) || line.contains(r#""trial":2,"#);
+        let others: Vec<&str> = text.lines().filter(|line| !gap(line)).collect();
+        std::fs::write(&path, others.join("\n") + "\n").unwrap();
+
+        // Broken off after the first, when the second may have been begun, but hardly the third.
+        let (found, told) = run(|_| ControlFlow::Break(()));
+        assert!(found.starts_with(&told) && found.ends_with(&[3, 4]), "{found:?}");
+        assert!(told.iter().copied().eq(0..told.len()), "{told:?}");
     }
 
     #[test]

@@ -160,12 +160,13 @@ impl Space for CellSpace {
     }
 
     fn encode(&self, arch: &CellArch) -> Vec<f64> {
-        let (values, ops) = (earlier(self.nodes - 1), ops());
+        let count = self.nodes.max(1);
+        let (values, ops) = (earlier(count - 1), ops());
         let edge = |edge: &Edge| -> Vec<f64> {
             one_hot(&values, edge.from).chain(one_hot(&ops, edge.op)).collect()
         };
         let cells = [&arch.normal, &arch.reduction];
-        let nodes = cells.into_iter().flat_map(|cell| cell.0.iter().take(self.nodes));
+        let nodes = cells.into_iter().flat_map(|cell| cell.0.iter().take(count));
         nodes.flatten().flat_map(edge).collect()
     }
 }

@@ -34,8 +34,10 @@ Examples:
   cargo xtask reproduce                       all targets, very small, on the built-in digits
   cargo xtask reproduce mnist-32 --profile cpu --data data
                                               writes results/mnist-32/cpu/
+  cargo xtask reproduce mnist-32 --profile cpu --data data --long
+                                              the same, and rows that take two hours each
   cargo xtask reproduce --profile cpu --resume
-                                              goes on with all that was begun, and begins nothing
+                                              goes on with all targets that were begun
 
 What was measured before is not measured again, and what was stopped or killed goes on from its last
 checkpoint, or the last architecture that it judged (learners are judged again): the same command again
@@ -65,9 +67,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Only what was begun
+    /// Only targets that were begun
     #[arg(long)]
     resume: bool,
+
+    /// Rows that take hours each, too
+    #[arg(long)]
+    long: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -80,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| args.profile.out());
     let mut studies = targets
         .iter()
-        .map(|&target| Study::new(target, args.profile, &out, &library))
+        .map(|&target| Study::new(target, args.profile, &out, &library, args.long))
         .collect::<Result<Vec<_>>>()?;
     studies.retain(|study| !args.resume || study.has_begun());
     ensure!(
@@ -103,6 +109,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let device = if unfinished.is_empty() { Device::Cpu } else { args.profile.device()? };
     let origin = Origin::here(&device);
     let lab = Lab { library, device, interrupt: Interrupt::listen()?, origin };
+    // What is wrong with the last target is told before the first one runs, and again if somebody has been there meanwhile.
+    for study in &studies {
+        study.check(&lab)?;
+    }
     for study in &studies {
         let _lock = FolderLock::take(study.folder.path())?;
         study.check(&lab)?;

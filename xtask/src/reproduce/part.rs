@@ -25,6 +25,11 @@ pub(crate) trait Part {
         Vec::new()
     }
 
+    /// Whether it takes hours, so that it is measured only where that is asked for.
+    fn is_long(&self) -> bool {
+        false
+    }
+
     /// How long it takes, in units that all parts of the target share.
     fn work(&self) -> f64;
 

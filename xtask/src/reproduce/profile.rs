@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) enum Profile {
     /// Seconds a target: that everything works, with figures that say nothing else
     Smoke,
-    /// One hour to ten a target on two cores: --list says how many
+    /// About two hours a target on two cores: --list says how many
     Cpu,
     /// The published sizes, on a GPU
     Cuda,

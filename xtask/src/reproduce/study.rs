@@ -20,6 +20,7 @@ pub(super) struct Study {
     pub(super) target: &'static dyn Target,
     pub(super) profile: Profile,
     pub(super) folder: Folder,
+    /// Those that take hours only where they were asked for or begun.
     pub(super) parts: Vec<Box<dyn Part>>,
     /// Whether the built-in digits stand in for its data set.
     pub(super) on_stand_in: bool,
@@ -53,7 +54,7 @@ pub(super) struct Lab {
 }
 
 impl Study {
-    /// A target in a profile, its results beneath `out`.
+    /// A target in a profile, its results beneath `out`; with the parts that take hours if `long`.
     ///
     /// # Errors
     /// When the settings cannot be; the tests see to it that they can.
@@ -62,11 +63,14 @@ impl Study {
         profile: Profile,
         out: &Path,
         library: &Library,
+        long: bool,
     ) -> Result<Self> {
-        let parts = target
+        let folder = Folder::new(out, target.name(), profile);
+        let mut parts = target
             .parts(target.settings(profile), &library.label(target.source(profile)))
             .with_context(|| format!("the settings of {}, {}", target.name(), profile.name()))?;
-        let folder = Folder::new(out, target.name(), profile);
+        let begun = |part: &dyn Part| folder.config(part.id()).exists();
+        parts.retain(|part| long || !part.is_long() || begun(part.as_ref()));
         Ok(Self { target, profile, folder, parts, on_stand_in: library.is_stand_in() })
     }
 
@@ -75,7 +79,7 @@ impl Study {
     /// # Errors
     /// When the settings cannot be, or results are damaged.
     pub(super) fn found(target: &'static dyn Target, profile: Profile, out: &Path) -> Result<Self> {
-        let of = |data| Self::new(target, profile, out, &Library::new(data, profile));
+        let of = |data| Self::new(target, profile, out, &Library::new(data, profile), false);
         let usual = of(None)?;
         if !usual.on_stand_in {
             return Ok(usual);
@@ -338,6 +342,10 @@ mod tests {
             if self.0 == "c" { vec!["b".into()] } else { Vec::new() }
         }
 
+        fn is_long(&self) -> bool {
+            self.0 == "long"
+        }
+
         fn work(&self) -> f64 {
             1.0
         }
@@ -375,7 +383,7 @@ mod tests {
         }
 
         fn parts(&self, _settings: &str, _data: &str) -> Result<Vec<Box<dyn Part>>> {
-            Ok(["a", "b", "c"].map(|id| Box::new(Counted(id.into())) as _).into())
+            Ok(["a", "b", "c", "long"].map(|id| Box::new(Counted(id.into())) as _).into())
         }
 
         fn report(&self, _settings: &str, results: &Results) -> Result<Report> {
@@ -405,7 +413,9 @@ mod tests {
             interrupt: Interrupt::listen().unwrap(),
             origin: Origin::here(&Device::Cpu),
         };
-        let study = || Study::new(&Counting, Profile::Smoke, out.path(), &lab.library).unwrap();
+        let with =
+            |long| Study::new(&Counting, Profile::Smoke, out.path(), &lab.library, long).unwrap();
+        let study = || with(false);
         assert!(!study().has_begun());
         let told = Cell::new(0);
         let measure = || {
@@ -457,5 +467,9 @@ mod tests {
         let message = study().check(&lab).unwrap_err().to_string();
         assert!(message.contains("(`name = 'other'`, now `name = 'b'`)"), "{message}");
         assert!(study().findings().unwrap().is_none(), "what was found otherwise is not told");
+
+        assert_eq!((study().parts.len(), with(true).parts.len()), (3, 4));
+        write_whole(&study().folder.config("long"), b"name = 'long'\n").unwrap();
+        assert_eq!(study().parts.len(), 4, "what was begun belongs to it");
     }
 }

@@ -97,7 +97,7 @@ fn run(name: &'static str, all: &[Parameter<'_>], args: &[Option<&Tensor>]) -> R
             let mut address = |adjoint: Option<&Tensor>| match adjoint {
                 Some(adjoint) => {
                     adjoints.push(channels_last(adjoint)?);
-                    crate::cuda::address_of(&adjoints[adjoints.len() - 1])
+                    crate::cuda::address_of(&adjoints[adjoints.len() - 1], like)
                 }
                 None => Ok(0),
             };

@@ -41,6 +41,7 @@ impl Settings {
             learners: self.learners,
             judged: None,
             sheet: true,
+            long: false,
         })
     }
 

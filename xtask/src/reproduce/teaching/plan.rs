@@ -71,6 +71,9 @@ pub(super) struct Run {
     set: Table,
     /// The learners that its teachers are judged by, as `gtn eval --learner` takes them, where they are not their own.
     pub(super) judged: Option<String>,
+    /// Whether a teacher takes hours, so that it is measured only where that is asked for.
+    #[serde(default)]
+    long: bool,
 }
 
 impl Run {
@@ -119,14 +122,19 @@ pub(crate) fn parts(rows: &[Row], settings: &str, data: &str) -> Result<Vec<Box<
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     for row in rows {
         let run = settings.run(row)?;
+        let config_of = |seed| run_config(&settings.config, &run.set, seed, data);
+        if run.seeds.is_empty() {
+            // A row that is left out must be sound, too: somebody may let it in.
+            run.judge(&config_of(1)?)?;
+        }
         for &seed in &run.seeds {
-            let config = run_config(&settings.config, &run.set, seed, data)?;
+            let config = config_of(seed)?;
             let (id, learners) = (part(row, seed), settings.learners);
             parts.push(match row.kind {
                 Kind::Teacher => {
                     let sheet = run.shown() == Some(seed);
                     let judged = run.judge(&config)?;
-                    Box::new(Taught { id, config, learners, judged, sheet })
+                    Box::new(Taught { id, config, learners, judged, sheet, long: run.long })
                 }
                 Kind::RealData => Box::new(Real { id, config, learners }),
             });

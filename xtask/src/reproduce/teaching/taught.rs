@@ -27,6 +27,8 @@ pub(crate) struct Taught {
     pub(crate) judged: Option<Learner>,
     /// Whether a look at what it teaches is kept.
     pub(crate) sheet: bool,
+    /// Whether it is measured only where that is asked for.
+    pub(crate) long: bool,
 }
 
 impl Part for Taught {
@@ -40,6 +42,10 @@ impl Part for Taught {
             Some(learner) => format!("Learners {learner}, taught by a teacher"),
         };
         commented(&self.config, self.learners, &marks(&self.config), &what)
+    }
+
+    fn is_long(&self) -> bool {
+        self.long
     }
 
     fn work(&self) -> f64 {

@@ -104,7 +104,7 @@ pub(super) fn remarks(settings: &Settings, outcomes: &Outcomes) -> Vec<String> {
             rates.lr, rates.momentum, outcomes.sample.judging.tuning.steps, rates.lr, rates.momentum
         ));
     }
-    remarks.push("A search again, by the files in `configs/`: `gtn train --config teacher.toml --data DATA --out RUN`, then `gtn search --config PART.toml --run RUN --data DATA --seed SEED`.".into());
+    remarks.push("A search again, by the files in `configs/`: `gtn train --config teacher.toml --data DATA --out RUN`, then `gtn search --config PART.toml --run RUN --data DATA --seed SEED`. The longer trainings of what they found are made by `cargo xtask reproduce` alone.".into());
     remarks
 }
 

@@ -18,6 +18,9 @@ use toml::{Table as Keys, Value};
 /// The target.
 pub(super) struct WeightNorm;
 
+/// The setting whose synthetic images are shown.
+const SHOWN: usize = 1;
+
 /// Learners with weight normalization, and without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -78,7 +81,14 @@ impl Target for WeightNorm {
                 );
                 let config = run_config(&settings.config, &set, settings.seed, data)?;
                 let (id, learners) = (kind.part(index + 1), settings.learners);
-                parts.push(Box::new(Taught { id, config, learners, judged: None, sheet: false }));
+                parts.push(Box::new(Taught {
+                    id,
+                    config,
+                    learners,
+                    judged: None,
+                    sheet: index + 1 == SHOWN,
+                    long: false,
+                }));
             }
         }
         Ok(parts)
@@ -96,10 +106,18 @@ impl Target for WeightNorm {
             remarks: remarks(&found, &settings),
             plots: vec![plot(&found)],
             csv: vec![("settings.csv", csv(&drawn, &found))],
-            sheets: Vec::new(),
+            sheets: sheets(&found),
             tables: vec![("Settings", every_setting(&drawn, &found))],
         })
     }
+}
+
+fn sheets(found: &[Vec<Learned>; 2]) -> Vec<(String, String)> {
+    let both = Kind::BOTH.into_iter().zip(found);
+    let taught = both.filter(|(_, found)| found[SHOWN - 1].diverged.is_none());
+    let named = taught
+        .map(|(kind, _)| (kind.part(SHOWN), format!("setting {SHOWN}, learners {}", kind.label())));
+    named.collect()
 }
 
 /// Of each setting, mean final accuracy of its learners; rising.
