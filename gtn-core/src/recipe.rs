@@ -285,20 +285,20 @@ mod tests {
     #[test]
     fn pixels_are_learned_for_samples_that_come_again() {
         let with = |curriculum| {
-            let mut recipe = Recipe::<LearnerSpec>::default();
-            recipe.teacher = TeacherSpec::Generator {
+            let teacher = TeacherSpec::Generator {
                 curriculum,
                 noise: 3,
                 widths: [6, 4, 2],
                 learned_labels: false,
                 learned_pixels: true,
             };
-            recipe.validate()
+            Recipe::<LearnerSpec> { teacher, ..Recipe::default() }.validate()
         };
         with(Curriculum::Full).unwrap();
         let error = with(Curriculum::None).unwrap_err().to_string();
         assert!(error.contains("teacher.learned_pixels needs a curriculum"), "{error}");
     }
+
     #[test]
     fn orthogonal_steps_are_for_generators() {
         let mut recipe = Recipe::<LearnerSpec>::default();
